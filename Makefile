@@ -1,0 +1,64 @@
+# Everything is built and tested from here. "make run" shows ocid at work,
+# "make test" runs every check.
+
+.DEFAULT_GOAL := build
+MAKEFLAGS += --no-print-directory
+.PHONY: run test lint build clean provision race conformance mutate crash
+
+# The only place where outside tools get their versions; crictl's is in
+# tools/clients/go.mod.
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+REVIVE      := github.com/mgechev/revive@v1.12.0
+
+# Static programs, without the C libraries that image signatures and btrfs need.
+# A checkout that git refuses to read (another owner's) gets no version stamp.
+TAGS := -tags=containers_image_openpgp,exclude_graphdriver_btrfs
+export GOFLAGS     := $(filter-out $(TAGS),$(shell go env GOFLAGS)) $(TAGS) $(shell git rev-parse HEAD >/dev/null 2>&1 || echo -buildvcs=false)
+export CGO_ENABLED := 0
+
+PROFILE ?= runc
+STEP    := @tools/step.sh
+
+run: provision build
+	@go run ./tools/demo
+
+test: provision build lint race conformance mutate crash
+
+provision:
+	$(STEP) "provision" tools/provision.sh
+
+build: bin/crictl
+	$(STEP) "build" go build -o bin/ ./cmd/... ./fixtures/witness/cmd/...
+
+bin/crictl: tools/clients/go.mod tools/clients/go.sum
+	$(STEP) "build crictl" go build -C tools/clients -o $(CURDIR)/bin/crictl sigs.k8s.io/cri-tools/cmd/crictl
+
+bin/staticcheck: Makefile
+	$(STEP) "build staticcheck" env GOBIN=$(CURDIR)/bin go install $(STATICCHECK)
+	@touch $@
+
+bin/revive: Makefile
+	$(STEP) "build revive" env GOBIN=$(CURDIR)/bin go install $(REVIVE)
+	@touch $@
+
+lint: bin/staticcheck bin/revive
+	$(STEP) "gofmt" sh -c 'test -z "$$(gofmt -l . | tee /dev/stderr)"'
+	$(STEP) "vet" go vet ./...
+	$(STEP) "staticcheck" bin/staticcheck ./...
+	$(STEP) "revive" bin/revive -config tools/revive.toml -set_exit_status ./...
+	$(STEP) "layers" go run ./tools/layers
+
+race:
+	$(STEP) "unit tests" env CGO_ENABLED=1 go test -race ./...
+
+conformance: build
+	$(STEP) "conformance $(PROFILE)" bin/criconform run --profile $(PROFILE) --daemon $(CURDIR)/bin/ocid
+
+mutate: build
+	$(STEP) "mutation" go run ./tools/mutate $(if $(RULE),--rule $(RULE))
+
+crash: build
+	$(STEP) "crash" go run ./tools/crash
+
+clean:
+	rm -rf bin

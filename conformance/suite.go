@@ -1,0 +1,197 @@
+// Package conformance is the suite that tells whether a CRI daemon keeps the
+// rules. A vendor imports it and calls [Run] from a test of its own, or uses the
+// program criconform, which does the same.
+//
+// The suite judges only what it observes from outside; it imports nothing of a
+// daemon. Package probe holds the hand-written cases, package target the way to
+// the daemon, package report the outcome.
+package conformance
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	_ "ocid/conformance/probe" // registers the hand-written cases
+	"ocid/conformance/report"
+	"ocid/conformance/target"
+
+	"github.com/onsi/ginkgo/v2"
+	"github.com/onsi/ginkgo/v2/formatter"
+	"github.com/onsi/ginkgo/v2/types"
+	"github.com/onsi/gomega"
+)
+
+// Config says what to run against whom. The zero values of all but Profile are
+// good.
+type Config struct {
+	Profile     target.Profile
+	Variables   map[string]string   // on top of the profile's
+	BinDir      string              // holds witness-oci and witness-cni; "" builds them
+	Environment *target.Environment // a registry that runs already; nil starts one
+	Keep        bool                // leave the work directory
+	Log         *slog.Logger        // nil is silence
+
+	Known    []report.Info // all rules there are; nil is those of package spec
+	Rules    []string      // only probes of these rules; "container.stop.*" is all that begin so
+	Focus    []string      // only probes whose name matches one of these regular expressions
+	Kind     report.Kind   // only probes of this kind; "" is all
+	FailFast bool          // stop at the first failure
+
+	Progress io.Writer // a line for each finished probe; nil is none
+	Ginkgo   io.Writer // Ginkgo's own output; nil is none
+}
+
+const (
+	startBound = 3 * time.Minute
+	stopBound  = 2 * time.Minute
+	caseBound  = 5 * time.Minute // for the clean-ups and the audit of one case
+)
+
+// Run runs the suite and returns the report. It calls t.Fail unless the report
+// is good. It may be called once in a process, for Ginkgo's sake, and not by
+// several of Ginkgo's parallel processes.
+func Run(t ginkgo.GinkgoTestingT, cfg Config) report.Report {
+	s := &suite{cfg: cfg, target: target.Current(), started: time.Now()}
+	rep := s.run()
+	if !rep.Status.Good() {
+		t.Fail()
+	}
+	return rep
+}
+
+type suite struct {
+	cfg     Config
+	target  *target.T
+	started time.Time
+	plan    plan
+	raw     ginkgo.Report
+}
+
+func (s *suite) run() report.Report {
+	defer s.redirect()()
+	plan, err := makePlan(s.cfg)
+	if err == nil {
+		err = s.target.Configure(target.Config{
+			Profile: s.cfg.Profile, Variables: s.cfg.Variables, BinDir: s.cfg.BinDir,
+			Environment: s.cfg.Environment, Keep: s.cfg.Keep, Log: s.cfg.Log,
+		})
+	}
+	if err != nil {
+		return s.refuse(err)
+	}
+	s.plan = plan
+	s.register()
+	suiteConfig, reporterConfig := plan.ginkgo()
+	ginkgo.RunSpecs(ignored{}, "CRI conformance", suiteConfig, reporterConfig)
+	return s.report()
+}
+
+// refuse is the report of a run that did not begin.
+func (s *suite) refuse(err error) report.Report {
+	rep := report.Build(report.Run{Profile: s.cfg.Profile.Name, Started: s.started})
+	rep.Problems = []report.Problem{{Status: report.Error, Message: err.Error()}}
+	return rep
+}
+
+// redirect sends Ginkgo's output where the configuration wants it, until the
+// function returned is called.
+func (s *suite) redirect() (restore func()) {
+	old := formatter.ColorableStdOut
+	formatter.ColorableStdOut = io.Discard
+	if s.cfg.Ginkgo != nil {
+		formatter.ColorableStdOut = s.cfg.Ginkgo
+	}
+	return func() { formatter.ColorableStdOut = old }
+}
+
+// register adds the suite's own nodes around the probes'.
+func (s *suite) register() {
+	gomega.RegisterFailHandler(ginkgo.Fail)
+	ginkgo.BeforeSuite(func(ctx context.Context) {
+		if err := s.target.Start(ctx); err != nil {
+			ginkgo.Fail(err.Error())
+		}
+	}, ginkgo.NodeTimeout(startBound))
+	ginkgo.AfterSuite(func(ctx context.Context) {
+		if err := s.target.Stop(ctx); err != nil {
+			ginkgo.Fail(err.Error())
+		}
+	}, ginkgo.NodeTimeout(stopBound))
+	ginkgo.BeforeEach(s.beginCase, ginkgo.OncePerOrdered, ginkgo.NodeTimeout(caseBound))
+	ginkgo.ReportAfterEach(s.progress)
+	ginkgo.ReportAfterSuite("report", func(r ginkgo.Report) { s.raw = r })
+}
+
+// beginCase looks at the host before the case, and has it compared when all
+// other clean-ups of the case are done.
+func (s *suite) beginCase(ctx context.Context) {
+	if err := s.target.BeginCase(ctx); err != nil {
+		ginkgo.Fail(err.Error())
+	}
+	ginkgo.DeferCleanup(func(ctx context.Context) {
+		failed := ginkgo.CurrentSpecReport().Failed()
+		err := s.target.EndCase(ctx)
+		if failed || err != nil {
+			ginkgo.AddReportEntry(logEntry, s.target.LogTail(), ginkgo.ReportEntryVisibilityFailureOrVerbose)
+		}
+		if err != nil {
+			ginkgo.Fail(err.Error())
+		}
+	}, ginkgo.NodeTimeout(caseBound))
+}
+
+const logEntry = "daemon log"
+
+func (s *suite) progress(r ginkgo.SpecReport) {
+	if s.cfg.Progress == nil || !s.plan.selected(r) {
+		return
+	}
+	probe := judge(r)
+	_, err := fmt.Fprintf(s.cfg.Progress, "%-11s %6.0f ms  %s\n", probe.Status, probe.DurationMS, probe.Name)
+	if err != nil {
+		s.cfg.Progress = nil
+	}
+}
+
+func (s *suite) report() report.Report {
+	run := report.Run{
+		Profile: s.cfg.Profile.Name, Started: s.started, Duration: time.Since(s.started),
+		Rules: s.plan.rules, Deviations: s.cfg.Profile.Deviations, MustRun: s.cfg.Profile.MustRun,
+		Problems: problems(s.raw),
+	}
+	for _, f := range s.cfg.Profile.Features {
+		run.Features = append(run.Features, string(f))
+	}
+	if v := s.target.Version(); v != nil {
+		run.Daemon = report.Daemon{Name: v.GetRuntimeName(), Version: v.GetRuntimeVersion(), API: v.GetRuntimeApiVersion()}
+	}
+	for _, r := range s.raw.SpecReports {
+		if r.LeafNodeType == types.NodeTypeIt && s.plan.selected(r) {
+			run.Probes = append(run.Probes, judge(r))
+		}
+	}
+	return report.Build(run)
+}
+
+// ignored takes Ginkgo's verdict, which knows no declared deviation.
+type ignored struct{}
+
+func (ignored) Fail() {}
+
+// Exit is a [ginkgo.GinkgoTestingT] for programs: it remembers a failure.
+type Exit struct{ failed bool }
+
+// Fail remembers the failure.
+func (e *Exit) Fail() { e.failed = true }
+
+// Code is the exit code to end with.
+func (e *Exit) Code() int {
+	if e.failed {
+		return 1
+	}
+	return 0
+}
+

@@ -1,0 +1,47 @@
+package target
+
+import (
+	"fmt"
+	"slices"
+)
+
+// A Feature is something a profile declares about a daemon or its place. A
+// probe that takes one calls [T.Need].
+type Feature string
+
+// The features. A profile may declare no other.
+const (
+	FeatureRestart        Feature = "restart"         // the suite may start, stop and kill the daemon
+	FeatureWitness        Feature = "witness"         // the suite's runtime wrapper and CNI plugin are in place
+	FeatureHostNamespaces Feature = "host-namespaces" // containers run on the host's kernel and can join its namespaces
+	FeatureHostNetwork    Feature = "host-network"    // a sandbox may use the host's network
+	FeaturePrivileged     Feature = "privileged"      // sandboxes and containers may be privileged
+	FeatureHostPorts      Feature = "host-ports"      // port mappings reach the host
+	FeatureIPv6           Feature = "ipv6"            // pods get an IPv6 address too
+	FeatureStorageRecords Feature = "storage-records" // sandboxes and containers are records of containers/storage
+	FeatureExactCodes     Feature = "exact-codes"     // refusals have the gRPC code that the probe names
+	FeatureRuleInfo       Feature = "rule-info"       // refusals carry google.rpc.ErrorInfo with the rule as reason
+	FeatureUserNamespaces Feature = "user-namespaces" // pods may have a user namespace of their own
+	FeatureHandlers       Feature = "handlers"        // the profile names at least two runtime handlers
+)
+
+// Features lists all features.
+func Features() []Feature {
+	return []Feature{
+		FeatureRestart, FeatureWitness, FeatureHostNamespaces, FeatureHostNetwork, FeaturePrivileged,
+		FeatureHostPorts, FeatureIPv6, FeatureStorageRecords, FeatureExactCodes, FeatureRuleInfo,
+		FeatureUserNamespaces, FeatureHandlers,
+	}
+}
+
+func checkFeatures(declared []Feature) error {
+	for i, f := range declared {
+		if !slices.Contains(Features(), f) {
+			return fmt.Errorf("features: unknown feature %q, known are %q", f, Features())
+		}
+		if slices.Contains(declared[:i], f) {
+			return fmt.Errorf("features: %q is declared twice", f)
+		}
+	}
+	return nil
+}

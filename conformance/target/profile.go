@@ -1,0 +1,191 @@
+package target
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/pelletier/go-toml/v2"
+)
+
+// A Profile says what a daemon is and how the suite gets at it. It is a TOML
+// file. Texts may hold ${NAME}; see [Variables].
+type Profile struct {
+	Name       string            `toml:"name"`
+	Features   []Feature         `toml:"features"`
+	Endpoint   string            `toml:"endpoint"`    // unix socket of a daemon that runs already
+	Handlers   []string          `toml:"handlers"`    // runtime handlers by name, the default first
+	RPCTimeout Duration          `toml:"rpc_timeout"` // deadline of a call that has none; default 30s
+	Variables  map[string]string `toml:"variables"`   // defaults, which Reconfigure and flags override
+	Daemon     *Daemon           `toml:"daemon"`      // a daemon that the suite starts
+	Witness    *WitnessSettings  `toml:"witness"`
+	Observe    Observe           `toml:"observe"`
+	Deviations map[string]string `toml:"deviations"` // rule -> why it is known to fail
+	MustRun    []string          `toml:"must_run"`   // rules that may not end unsupported or unobserved
+}
+
+// Daemon is how a daemon is started and stopped.
+type Daemon struct {
+	Command      []string          `toml:"command"`
+	Env          map[string]string `toml:"env"`           // added to the suite's environment
+	Files        map[string]string `toml:"files"`         // path below ${WORK} -> content
+	StartTimeout Duration          `toml:"start_timeout"` // until Version answers; default 20s
+	StopTimeout  Duration          `toml:"stop_timeout"`  // from SIGTERM to exit; default 20s
+}
+
+// WitnessSettings places the witness programs of package fixtures/witness.
+// The CNI plugin is named by the CNI configuration among the daemon's files.
+type WitnessSettings struct {
+	Dir      string                    `toml:"dir"`
+	Handlers map[string]WitnessHandler `toml:"handlers"` // by the name recorded with each call
+}
+
+// A WitnessHandler is one copy of the runtime wrapper.
+type WitnessHandler struct {
+	Path  string   `toml:"path"`  // where the daemon finds the copy
+	Real  string   `toml:"real"`  // the runtime behind it: absolute, or found in PATH
+	After []string `toml:"after"` // operations that are recorded at their end too
+}
+
+// Observe says where the daemon's traces are. What is left empty is not
+// observed.
+type Observe struct {
+	Files    []string `toml:"files"`    // directories whose file names are compared
+	Ignore   []string `toml:"ignore"`   // path.Match patterns of files; "/**" at the end is all below
+	Volatile []string `toml:"volatile"` // directories that a reboot empties
+	Netns    []string `toml:"netns"`    // directories of pinned network namespaces
+	Mounts   []string `toml:"mounts"`   // below these each mount is the daemon's; ${WORK} always is
+	Storage  []string `toml:"storage"`  // root and run directories of containers/storage
+	Leases   []string `toml:"leases"`   // data directories of host-local, network name included
+	Bridges  []string `toml:"bridges"`  // host bridges whose ports are compared
+	IPTables []string `toml:"iptables"` // NAT rules that contain one of these are compared
+	Settle   Duration `toml:"settle"`   // how long traces may take to go after a case; default 5s
+}
+
+// Duration is a time.Duration written as in "20s".
+type Duration time.Duration
+
+// UnmarshalText reads the form of time.ParseDuration; it has to be positive.
+func (d *Duration) UnmarshalText(text []byte) error {
+	v, err := time.ParseDuration(string(text))
+	if err != nil {
+		return err
+	}
+	if v <= 0 {
+		return fmt.Errorf("duration %q is not positive", text)
+	}
+	*d = Duration(v)
+	return nil
+}
+
+func (d Duration) or(v time.Duration) time.Duration {
+	if d == 0 {
+		return v
+	}
+	return time.Duration(d)
+}
+
+// LoadProfile reads the profile file at path.
+func LoadProfile(path string) (Profile, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return Profile{}, fmt.Errorf("load profile: %w", err)
+	}
+	return ParseProfile(path, data)
+}
+
+// ParseProfile decodes and checks a profile. An unknown key is an error that
+// names file, line and key; where names the file in errors.
+func ParseProfile(where string, data []byte) (Profile, error) {
+	var p Profile
+	dec := toml.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&p); err != nil {
+		return Profile{}, fmt.Errorf("profile %s: %w", where, explain(err))
+	}
+	if err := p.check(); err != nil {
+		return Profile{}, fmt.Errorf("profile %s: %w", where, err)
+	}
+	return p, nil
+}
+
+// explain turns the decoder's multi-line errors into one line each.
+func explain(err error) error {
+	var strict *toml.StrictMissingError
+	if errors.As(err, &strict) {
+		all := make([]error, 0, len(strict.Errors))
+		for _, e := range strict.Errors {
+			line, _ := e.Position()
+			all = append(all, fmt.Errorf("line %d: unknown key %q", line, strings.Join(e.Key(), ".")))
+		}
+		return errors.Join(all...)
+	}
+	var bad *toml.DecodeError
+	if errors.As(err, &bad) {
+		line, column := bad.Position()
+		return fmt.Errorf("line %d, column %d: key %q: %w", line, column, strings.Join(bad.Key(), "."), err)
+	}
+	return err
+}
+
+func (p Profile) check() error {
+	var errs []error
+	if p.Name == "" {
+		errs = append(errs, errors.New("name is missing"))
+	}
+	errs = append(errs, checkFeatures(p.Features))
+	switch {
+	case p.Endpoint == "" && p.Daemon == nil:
+		errs = append(errs, errors.New("neither endpoint nor daemon is given"))
+	case p.Endpoint != "" && p.Daemon != nil:
+		errs = append(errs, errors.New("both endpoint and daemon are given"))
+	case p.Daemon != nil && len(p.Daemon.Command) == 0:
+		errs = append(errs, errors.New("daemon.command is empty"))
+	}
+	needs := []struct {
+		feature Feature
+		given   bool
+		what    string
+	}{
+		{FeatureRestart, p.Daemon != nil, "daemon"},
+		{FeatureWitness, p.Witness != nil && p.Daemon != nil, "daemon and witness"},
+		{FeatureStorageRecords, len(p.Observe.Storage) > 0, "observe.storage"},
+		{FeatureHandlers, len(p.Handlers) > 1, "two handlers"},
+	}
+	for _, n := range needs {
+		if p.Has(n.feature) && !n.given {
+			errs = append(errs, fmt.Errorf("feature %q takes %s", n.feature, n.what))
+		}
+	}
+	return errors.Join(append(errs, p.checkDetails()...)...)
+}
+
+func (p Profile) checkDetails() []error {
+	var errs []error
+	for rule, reason := range p.Deviations {
+		if strings.TrimSpace(reason) == "" {
+			errs = append(errs, fmt.Errorf("deviations: %q has no reason", rule))
+		}
+	}
+	for name := range p.Variables {
+		if !variableName.MatchString(name) {
+			errs = append(errs, fmt.Errorf("variables: %q is not a name like DEFAULT_HANDLER", name))
+		}
+	}
+	if p.Daemon != nil {
+		for name := range p.Daemon.Files {
+			if !filepath.IsLocal(name) {
+				errs = append(errs, fmt.Errorf("daemon.files: %q leads out of the work directory", name))
+			}
+		}
+	}
+	return errs
+}
+
+// Has reports whether the profile declares the feature.
+func (p Profile) Has(f Feature) bool { return slices.Contains(p.Features, f) }

@@ -1,0 +1,75 @@
+// Package config is the daemon's configuration: every option with its name,
+// default and documentation, declared once, in the struct tags of Config.
+//
+// It reads a TOML file, a drop-in directory and command line overrides, and
+// refuses what it does not know: an unknown key or a bad value is an error
+// that names file, line and key. It starts nothing, creates no directory and
+// never changes a Config after Load; values that depend on other values or on
+// the machine are answered by methods.
+package config
+
+// Config is the effective configuration. The tag `toml` is the option's name,
+// `default` its default, `comment` its documentation, `check` what values it
+// takes (see checkValue), and `flag`, where there is one, the command line
+// flag that overrides it.
+type Config struct {
+	Listen          string   `toml:"listen" default:"/run/ocid/ocid.sock" check:"socket" flag:"listen" comment:"Unix socket the CRI services listen on (mode 0600). At most 107 bytes, a limit of the kernel."`
+	Root            string   `toml:"root" default:"/var/lib/ocid" check:"path" flag:"root" comment:"Directory of everything that survives a reboot: images, container layers, records, journal."`
+	RunRoot         string   `toml:"runroot" default:"/run/ocid" check:"path" flag:"runroot" comment:"Directory of everything that does not survive a reboot: runtime state, monitor sockets, exit files."`
+	LogLevel        string   `toml:"log_level" default:"info" check:"debug|info|warn|error" flag:"log-level" comment:"Least severe message that is logged: debug, info, warn or error."`
+	LogFormat       string   `toml:"log_format" default:"text" check:"text|json" flag:"log-format" comment:"Form of the log on standard error: text (key=value) or json."`
+	ShutdownTimeout Duration `toml:"shutdown_timeout" default:"30s" comment:"How long a shutdown waits for calls that are running."`
+	Runtime         Runtime  `toml:"runtime" comment:"OCI runtimes and what surrounds them."`
+	Network         Network  `toml:"network" comment:"Pod networks (CNI) and network namespaces."`
+	Storage         Storage  `toml:"storage" comment:"Image and container layers (containers/storage)."`
+	Image           Image    `toml:"image" comment:"Image transfers. An empty path means the default of containers/image."`
+}
+
+// Runtime is the table [runtime].
+type Runtime struct {
+	DefaultHandler    string             `toml:"default_handler" default:"runc" comment:"Handler of pods that name no runtime class."`
+	PrivilegedHandler string             `toml:"privileged_handler" comment:"Handler of privileged pods that name no runtime class. Empty: the default handler."`
+	Infra             string             `toml:"infra" default:"auto" check:"auto|always" comment:"Which pods get an infrastructure process: auto (VM runtimes and pods with a PID\nnamespace of their own) or always."`
+	InfraProgram      string             `toml:"infra_program" check:"path?" comment:"Program of the infrastructure process, statically linked. Empty: catatonit, found in $PATH\nor in /usr/libexec/podman."`
+	InfraArgs         []string           `toml:"infra_args" default:"[\"-P\"]" comment:"Arguments of infra_program."`
+	Monitor           string             `toml:"monitor" default:"conmon" check:"program" comment:"Monitor of each container: a name looked up in $PATH, or an absolute path."`
+	CgroupDriver      string             `toml:"cgroup_driver" default:"auto" check:"auto|cgroupfs|systemd" comment:"Who makes cgroups: cgroupfs, systemd, or auto (systemd if it runs here). Kubelet reads it\nfrom the daemon."`
+	CgroupParent      string             `toml:"cgroup_parent" comment:"Cgroup of pods whose request names none: an absolute path, or with systemd a slice.\nEmpty: the runtime's default."`
+	LogSizeMax        int64              `toml:"log_size_max" default:"-1" comment:"Size in bytes at which the monitor cuts a container's log, at least 8192. -1: never;\nkubelet rotates logs by itself."`
+	CreateTimeout     Duration           `toml:"create_timeout" default:"4m" comment:"Bound of one operation of a runtime, such as create or start."`
+	Handlers          map[string]Handler `toml:"handlers" default:"{\"runc\":{}}" comment:"Runtime handlers, one table each: the names that a RuntimeClass may give."`
+}
+
+// Handler is a table [runtime.handlers.NAME].
+type Handler struct {
+	Path string   `toml:"path" check:"program?" comment:"The OCI runtime: a name looked up in $PATH, or an absolute path. Empty: the handler's name."`
+	Root string   `toml:"root" check:"path?" comment:"State directory given to the runtime as --root. Empty: <runroot>/runtimes/<handler>."`
+	Args []string `toml:"args" comment:"Global arguments, put before the runtime's command."`
+	VM   bool     `toml:"vm" comment:"The runtime boots a virtual machine: its pods always get an infrastructure container."`
+}
+
+// Network is the table [network].
+type Network struct {
+	ConfDir        string   `toml:"conf_dir" default:"/etc/cni/net.d" check:"path" flag:"cni-conf-dir" comment:"Directory of CNI network configurations; the first in lexical order is used. It is watched."`
+	BinDirs        []string `toml:"bin_dirs" default:"[\"/opt/cni/bin\",\"/usr/lib/cni\",\"/usr/libexec/cni\"]" check:"path" comment:"Directories searched for CNI plugins, in order."`
+	NetNSDir       string   `toml:"netns_dir" default:"/var/run/netns" check:"path" flag:"netns-dir" comment:"Directory where the pods' network namespaces are pinned."`
+	CacheDir       string   `toml:"cache_dir" check:"path?" comment:"Directory of CNI results. Empty: <runroot>/cni."`
+	DefaultNetwork bool     `toml:"default_network" default:"true" comment:"Use the built-in bridge network as long as conf_dir holds no configuration."`
+	AddTimeout     Duration `toml:"add_timeout" default:"2m" comment:"Bound of one CNI operation (ADD, DEL or CHECK of one pod)."`
+}
+
+// Storage is the table [storage].
+type Storage struct {
+	Driver  string   `toml:"driver" default:"overlay" check:"overlay|vfs" comment:"Storage driver: overlay or vfs."`
+	Options []string `toml:"options" comment:"Options of the driver, in the form of containers/storage: overlay.mountopt=nodev."`
+}
+
+// Image is the table [image].
+type Image struct {
+	RegistriesConf    string   `toml:"registries_conf" check:"path?" flag:"registries-conf" comment:"registries.conf: mirrors, search lists, registries without TLS."`
+	RegistriesConfDir string   `toml:"registries_conf_dir" check:"path?" comment:"Drop-in directory of registries_conf."`
+	Policy            string   `toml:"policy" check:"path?" comment:"policy.json: which images are trusted. Where the machine has none, every image is."`
+	AuthFile          string   `toml:"auth_file" check:"path?" comment:"Credentials used when a request brings none."`
+	StallTimeout      Duration `toml:"stall_timeout" default:"5m" comment:"A transfer that receives nothing for this long fails."`
+	Pinned            []string `toml:"pinned" comment:"Images that garbage collection must keep, as full references."`
+}

@@ -1,0 +1,125 @@
+package config
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+)
+
+// What the options infra and cgroup_driver may say, and log_format.
+const (
+	InfraAuto   = "auto"
+	InfraAlways = "always"
+
+	CgroupAuto    = "auto"
+	CgroupFS      = "cgroupfs"
+	CgroupSystemd = "systemd"
+
+	LogJSON = "json"
+)
+
+// infraName and infraDir are where Debian and others keep the program of the
+// infrastructure process.
+const (
+	infraName = "catatonit"
+	infraDir  = "/usr/libexec/podman"
+)
+
+// HandlerNames lists the configured handlers, sorted.
+func (c *Config) HandlerNames() []string {
+	return slices.Sorted(maps.Keys(c.Runtime.Handlers))
+}
+
+// HandlerPath finds the OCI runtime of a handler. It fails if the handler is
+// not configured or its program is missing or not executable.
+func (c *Config) HandlerPath(name string) (string, error) {
+	h, ok := c.Runtime.Handlers[name]
+	if !ok {
+		return "", fmt.Errorf("runtime handler %q is not configured", name)
+	}
+	program := h.Path
+	if program == "" {
+		program = name
+	}
+	path, err := exec.LookPath(program)
+	if err != nil {
+		return "", fmt.Errorf("runtime handler %q: %w", name, err)
+	}
+	return path, nil
+}
+
+// HandlerRoot is the state directory of a handler's runtime.
+func (c *Config) HandlerRoot(name string) string {
+	if root := c.Runtime.Handlers[name].Root; root != "" {
+		return filepath.Clean(root)
+	}
+	return filepath.Join(c.RunRoot, "runtimes", name)
+}
+
+// MonitorPath finds the container monitor.
+func (c *Config) MonitorPath() (string, error) {
+	path, err := exec.LookPath(c.Runtime.Monitor)
+	if err != nil {
+		return "", fmt.Errorf("container monitor: %w", err)
+	}
+	return path, nil
+}
+
+// InfraPath finds the program of the infrastructure process.
+func (c *Config) InfraPath() (string, error) {
+	if p := c.Runtime.InfraProgram; p != "" {
+		path, err := exec.LookPath(p)
+		if err != nil {
+			return "", fmt.Errorf("infrastructure program: %w", err)
+		}
+		return path, nil
+	}
+	for _, program := range []string{infraName, filepath.Join(infraDir, infraName)} {
+		if path, err := exec.LookPath(program); err == nil {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("infrastructure program: no %s in $PATH or %s, and runtime.infra_program is empty", infraName, infraDir)
+}
+
+// CgroupDriver is cgroupfs or systemd; "auto" is decided by whether systemd
+// runs on this machine.
+func (c *Config) CgroupDriver() string {
+	if c.Runtime.CgroupDriver != CgroupAuto {
+		return c.Runtime.CgroupDriver
+	}
+	if fi, err := os.Stat("/run/systemd/system"); err == nil && fi.IsDir() {
+		return CgroupSystemd
+	}
+	return CgroupFS
+}
+
+// CNICacheDir is the directory of CNI results.
+func (c *Config) CNICacheDir() string {
+	if c.Network.CacheDir != "" {
+		return filepath.Clean(c.Network.CacheDir)
+	}
+	return filepath.Join(c.RunRoot, "cni")
+}
+
+// StorageRoot is where containers/storage keeps layers and records.
+func (c *Config) StorageRoot() string { return filepath.Join(c.Root, "storage") }
+
+// StorageRunRoot is where containers/storage keeps mount counts and locks.
+func (c *Config) StorageRunRoot() string { return filepath.Join(c.RunRoot, "storage") }
+
+// Logger makes the log that log_level and log_format ask for.
+func (c *Config) Logger(w io.Writer) *slog.Logger {
+	var level slog.LevelVar // info, should the text be unknown
+	_ = level.UnmarshalText([]byte(c.LogLevel))
+	opts := &slog.HandlerOptions{Level: &level}
+	if c.LogFormat == LogJSON {
+		return slog.New(slog.NewJSONHandler(w, opts))
+	}
+	return slog.New(slog.NewTextHandler(w, opts))
+}

@@ -1,0 +1,191 @@
+// Package daemon wires the parts together and carries them through a daemon's
+// life: start, recovery, serving, shutdown. It decides nothing about objects.
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+
+	"go.etcd.io/bbolt"
+	"golang.org/x/sys/unix"
+	"google.golang.org/grpc"
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"ocid/impl/config"
+	"ocid/impl/flow"
+	"ocid/impl/gate"
+	"ocid/impl/ledger"
+	"ocid/impl/network"
+	"ocid/impl/runtime"
+	"ocid/impl/server"
+	"ocid/impl/store"
+	"ocid/spec"
+)
+
+// Options are what a main program chooses: the rules, and who is told of the
+// moments of plans (nobody, but for tests).
+type Options struct {
+	Book    spec.Book
+	Observe func(flow.Moment)
+}
+
+// Reexec must be the first call of main; see store.Reexec.
+func Reexec() bool { return store.Reexec() }
+
+// maxMessage is the size in bytes of the largest message, as kubelet and the
+// peers have it.
+const maxMessage = 16 << 20
+
+// A daemon is the parts of a running one.
+type daemon struct {
+	cfg    *config.Config
+	book   spec.Book
+	log    *slog.Logger
+	runner flow.Runner
+
+	db       *bbolt.DB
+	store    *store.Store
+	network  *network.Manager
+	runtimes map[string]*runtime.OCI
+	gate     *gate.Gate
+	server   *server.Server
+	grpc     *grpc.Server
+	listener net.Listener
+}
+
+// Run runs a daemon until SIGTERM, SIGINT or the context's end, and shuts it
+// down by the plan of that name. A nil error means that all of it went well.
+func Run(ctx context.Context, cfg *config.Config, o Options) error {
+	ctx, stop := signal.NotifyContext(ctx, unix.SIGTERM, unix.SIGINT)
+	defer stop()
+	unix.Umask(0o022)
+	d := &daemon{cfg: cfg, book: o.Book, log: cfg.Logger(os.Stderr), runner: flow.Runner{Observe: o.Observe}}
+	if err := d.open(ctx); err != nil {
+		return errors.Join(err, d.abandon())
+	}
+	served := make(chan error, 1)
+	go func() { served <- d.grpc.Serve(d.listener) }()
+	d.log.Info("serving", "socket", cfg.Listen)
+	select {
+	case <-ctx.Done():
+	case err := <-served:
+		return errors.Join(fmt.Errorf("serve %s: %w", cfg.Listen, err), d.shutdown())
+	}
+	d.log.Info("shutting down")
+	return d.shutdown()
+}
+
+// open makes every part, in the order in which they need one another, and
+// recovers what the last daemon left.
+func (d *daemon) open(ctx context.Context) error {
+	for _, dir := range []string{d.cfg.Root, d.cfg.RunRoot, filepath.Dir(d.cfg.Listen)} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
+	}
+	for _, open := range []func() error{d.openLedger, d.openStore, d.openNetwork, d.openRuntimes, d.openServer} {
+		if err := open(); err != nil {
+			return err
+		}
+	}
+	d.server.Recover(ctx)
+	return d.listen()
+}
+
+func (d *daemon) openLedger() (err error) {
+	d.db, err = ledger.Open(filepath.Join(d.cfg.Root, "ledger.db"))
+	return err
+}
+
+func (d *daemon) openStore() (err error) {
+	d.store, err = store.Open(store.Options{
+		Root: d.cfg.StorageRoot(), RunRoot: d.cfg.StorageRunRoot(),
+		Driver: d.cfg.Storage.Driver, DriverOptions: d.cfg.Storage.Options, Log: d.log,
+	})
+	if err != nil {
+		return err
+	}
+	return d.store.GarbageCollect()
+}
+
+func (d *daemon) openNetwork() (err error) {
+	var builtin []byte
+	if d.cfg.Network.DefaultNetwork {
+		if builtin, err = network.DefaultConfList(filepath.Join(d.cfg.RunRoot, "leases")); err != nil {
+			return err
+		}
+	}
+	d.network, err = network.New(network.Config{
+		ConfDir: d.cfg.Network.ConfDir, BinDirs: d.cfg.Network.BinDirs, CacheDir: d.cfg.CNICacheDir(), Default: builtin, Log: d.log,
+	})
+	return err
+}
+
+func (d *daemon) openRuntimes() error {
+	monitor, err := d.cfg.MonitorPath()
+	if err != nil {
+		return err
+	}
+	d.runtimes = map[string]*runtime.OCI{}
+	for _, name := range d.cfg.HandlerNames() {
+		path, err := d.cfg.HandlerPath(name)
+		if err != nil {
+			return err
+		}
+		d.runtimes[name], err = runtime.New(
+			runtime.Handler{Name: name, Path: path, Root: d.cfg.HandlerRoot(name), Args: d.cfg.Runtime.Handlers[name].Args},
+			runtime.Options{
+				Monitor: monitor, RunDir: filepath.Join(d.cfg.RunRoot, "containers"), LogSizeMax: max(d.cfg.Runtime.LogSizeMax, 0),
+				SystemdCgroup: d.cfg.CgroupDriver() == config.CgroupSystemd, Log: d.log,
+			})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *daemon) openServer() error {
+	host, err := hostFacts()
+	if err != nil {
+		return err
+	}
+	images, err := d.openImages()
+	if err != nil {
+		return err
+	}
+	infra, err := d.cfg.InfraPath()
+	if err != nil {
+		d.log.Warn("no infra program: pods that need an infra process are refused", "err", err)
+	}
+	d.server, err = server.New(server.Parts{
+		Book: d.book, Config: d.cfg, DB: d.db, Store: d.store, Images: images, Network: d.network, Runtimes: d.runtimes,
+		Host: host, Infra: infra, Runner: d.runner, Log: d.log,
+	})
+	return err
+}
+
+// listen opens the socket, in place of one that a killed daemon has left.
+func (d *daemon) listen() error {
+	d.gate = gate.New(d.book.Requests, d.log)
+	d.grpc = grpc.NewServer(grpc.UnaryInterceptor(d.gate.Unary), grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage))
+	runtimeapi.RegisterRuntimeServiceServer(d.grpc, d.server)
+	runtimeapi.RegisterImageServiceServer(d.grpc, d.server)
+	if err := os.Remove(d.cfg.Listen); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("socket: %w", err)
+	}
+	old := unix.Umask(0o177)
+	l, err := net.Listen("unix", d.cfg.Listen)
+	unix.Umask(old)
+	if err != nil {
+		return fmt.Errorf("socket: %w", err)
+	}
+	d.listener = l
+	return nil
+}

@@ -1,0 +1,219 @@
+// Package ledger holds the state of every sandbox and container, in memory for
+// answers and on disk for the next daemon. Step and StepNew are the only writers of a
+// state, and what they allow is a row of a spec.Lifecycle; the package decides
+// nothing by itself and knows neither runtimes nor networks nor storage.
+package ledger
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"ocid/spec"
+)
+
+// Open opens the database file of the ledger. It fails if another daemon holds
+// the file.
+func Open(path string) (*bbolt.DB, error) {
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: time.Second, FreelistType: bbolt.FreelistMapType})
+	if errors.Is(err, bbolt.ErrTimeout) { //nolint:staticcheck // the alias is what bbolt.Open returns
+		return nil, fmt.Errorf("ledger %s: another daemon uses it", path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("ledger %s: %w", path, err)
+	}
+	return db, nil
+}
+
+// A Journal says which plan an object is going through and which of its steps
+// have begun. It is on disk before a step's effect.
+type Journal struct {
+	Plan  string          `json:"plan,omitempty"`
+	Begun []spec.StepName `json:"begun,omitempty"`
+}
+
+// Open says whether a plan has begun and is neither complete nor taken back.
+func (j Journal) Open() bool { return j.Plan != "" }
+
+// An Entry is one object as it is at one moment. Data is a copy; what it
+// points to must not be changed.
+type Entry[T any] struct {
+	ID      string     `json:"id"`
+	Key     string     `json:"key"`    // the name, unique among the objects of the table
+	Digest  string     `json:"digest"` // of the request that made it: equal requests have equal digests
+	State   spec.State `json:"state"`
+	Journal Journal    `json:"journal,omitzero"`
+	Data    T          `json:"data"`
+}
+
+type object[T any] struct {
+	Entry[T]
+	op *op
+}
+
+// A Table holds the objects of one kind.
+type Table[T any] struct {
+	life   spec.Lifecycle
+	db     *bbolt.DB
+	bucket []byte
+	log    *slog.Logger
+
+	mu   sync.Mutex
+	objs map[string]*object[T]
+	keys map[string]string // Key -> ID
+}
+
+// NewTable loads the table of one kind of object from the database. Entries
+// that can't be read are kept on disk, reported and left out.
+func NewTable[T any](db *bbolt.DB, life spec.Lifecycle, log *slog.Logger) (*Table[T], error) {
+	t := &Table[T]{life: life, db: db, bucket: []byte(life.Object), log: log, objs: map[string]*object[T]{}, keys: map[string]string{}}
+	err := db.Update(func(tx *bbolt.Tx) error {
+		b, err := tx.CreateBucketIfNotExists(t.bucket)
+		if err != nil {
+			return err
+		}
+		return b.ForEach(func(id, data []byte) error {
+			o := &object[T]{}
+			if err := json.Unmarshal(data, &o.Entry); err != nil {
+				log.Error("ledger entry can't be read", "object", life.Object, "id", string(id), "err", err)
+				return nil
+			}
+			t.objs[o.ID], t.keys[o.Key] = o, o.ID
+			return nil
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("ledger of %ss: %w", life.Object, err)
+	}
+	return t, nil
+}
+
+// Get returns the object with the ID.
+func (t *Table[T]) Get(id string) (Entry[T], bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if o, ok := t.objs[id]; ok {
+		return o.Entry, true
+	}
+	return Entry[T]{State: spec.Absent}, false
+}
+
+// List returns all objects, those in creation too, ordered by ID.
+func (t *Table[T]) List() []Entry[T] {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	all := make([]Entry[T], 0, len(t.objs))
+	for _, id := range slices.Sorted(maps.Keys(t.objs)) {
+		all = append(all, t.objs[id].Entry)
+	}
+	return all
+}
+
+// Resolve returns the ID that an ID or a prefix names: the one object whose ID
+// begins with it. A prefix of several objects, or of none, is returned as it
+// is: it is the ID of no object.
+func (t *Table[T]) Resolve(prefix string) string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if _, ok := t.objs[prefix]; ok || prefix == "" {
+		return prefix
+	}
+	found := prefix
+	for id := range t.objs {
+		if strings.HasPrefix(id, prefix) {
+			if found != prefix {
+				return prefix
+			}
+			found = id
+		}
+	}
+	return found
+}
+
+// Change changes what is recorded of an object and makes it durable; its state
+// and name stay. Changing an object that is not there is no error.
+func (t *Table[T]) Change(id string, change func(*T)) error {
+	return t.edit(id, func(e *Entry[T]) { change(&e.Data) })
+}
+
+// edit applies a change to an entry if it can be made durable.
+func (t *Table[T]) edit(id string, change func(*Entry[T])) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	o, ok := t.objs[id]
+	if !ok {
+		return nil
+	}
+	next := o.Entry
+	change(&next)
+	if err := t.save(next); err != nil {
+		return err
+	}
+	o.Entry = next
+	return nil
+}
+
+// save writes an entry through to the disk.
+func (t *Table[T]) save(e Entry[T]) error {
+	data, err := json.Marshal(e)
+	if err == nil {
+		err = t.db.Update(func(tx *bbolt.Tx) error { return tx.Bucket(t.bucket).Put([]byte(e.ID), data) })
+	}
+	if err != nil {
+		return fmt.Errorf("ledger: %s %q: %w", t.life.Object, e.ID, err)
+	}
+	return nil
+}
+
+// drop removes an entry from disk and memory.
+func (t *Table[T]) drop(o *object[T]) error {
+	err := t.db.Update(func(tx *bbolt.Tx) error { return tx.Bucket(t.bucket).Delete([]byte(o.ID)) })
+	if err != nil {
+		return fmt.Errorf("ledger: %s %q: %w", t.life.Object, o.ID, err)
+	}
+	delete(t.objs, o.ID)
+	delete(t.keys, o.Key)
+	return nil
+}
+
+// Begin records that a step of a plan begins. It is durable when it returns.
+func (t *Table[T]) Begin(id, plan string, step spec.StepName) error {
+	return t.edit(id, func(e *Entry[T]) {
+		if e.Journal.Plan != plan {
+			e.Journal = Journal{Plan: plan}
+		}
+		if !slices.Contains(e.Journal.Begun, step) {
+			e.Journal.Begun = append(slices.Clone(e.Journal.Begun), step)
+		}
+	})
+}
+
+// Begun returns the steps that have begun.
+func (t *Table[T]) Begun(id string) []spec.StepName {
+	e, _ := t.Get(id)
+	return e.Journal.Begun
+}
+
+// Forget closes the journal: the plan is complete or fully taken back.
+func (t *Table[T]) Forget(id string) error {
+	return t.edit(id, func(e *Entry[T]) { e.Journal = Journal{} })
+}
+
+// Settle sets the state that a starting daemon has found an object in, before
+// any call is served; Absent forgets it.
+func (t *Table[T]) Settle(id string, s spec.State) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if o, ok := t.objs[id]; ok {
+		return t.enter(o, s)
+	}
+	return nil
+}

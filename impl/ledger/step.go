@@ -1,0 +1,180 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"ocid/spec"
+)
+
+// An op is an operation in flight on one object. It runs by itself; those who
+// asked for it, or joined it, wait.
+type op struct {
+	event   spec.Event
+	stay    Stay
+	done    chan struct{}
+	err     error
+	waiters int
+	cancel  context.CancelFunc
+	given   bool // given up: the last waiter has gone and it was told to end
+}
+
+// Work is what an operation does with its object.
+type Work func(ctx context.Context, id string) error
+
+// A Stay says what becomes of an operation when nobody waits for it any more.
+type Stay bool
+
+// The stays.
+const (
+	Finish Stay = true  // it is finished; who asks again finds the result
+	GiveUp Stay = false // its context ends
+)
+
+// errLook tells a caller to look the row up again.
+var errLook = errors.New("look again")
+
+// Step makes an event happen to the object with the ID, as the row for the
+// event in the object's state says. work runs if the row says so and may be
+// nil if the row has none. Errors: a *spec.Refusal, what work returned, or the
+// context's end while waiting.
+func (t *Table[T]) Step(ctx context.Context, id string, e spec.Event, stay Stay, work Work) error {
+	for {
+		err := t.once(ctx, id, e, stay, work)
+		if !errors.Is(err, errLook) {
+			return err
+		}
+	}
+}
+
+func (t *Table[T]) once(ctx context.Context, id string, e spec.Event, stay Stay, work Work) error {
+	t.mu.Lock()
+	o, ok := t.objs[id]
+	if !ok {
+		o = &object[T]{Entry: Entry[T]{ID: id, State: spec.Absent}}
+	}
+	row := t.life.Next(o.State, e)
+	switch {
+	case row == nil:
+		t.mu.Unlock()
+		return fmt.Errorf("no rule for %s of a %s that is %s", e, t.life.Object, o.State)
+	case row.Act == spec.Do && (ok || row.From&spec.Absent == 0):
+		return t.begin(ctx, o, row, stay, work)
+	case row.Act == spec.Join && o.op != nil:
+		return t.join(ctx, o.op, e)
+	case row.Act == spec.Refuse:
+		defer t.mu.Unlock()
+		return refusal(t.life.Object, o.ID, o.State, row)
+	}
+	t.mu.Unlock()
+	return nil
+}
+
+func refusal(kind, id string, s spec.State, row *spec.Transition) error {
+	reason := "is " + s.String()
+	if s == spec.Absent {
+		reason = "is not known"
+	}
+	return &spec.Refusal{Rule: row.Rule, Code: row.Code, Object: fmt.Sprintf("%s %q", kind, id), Reason: reason}
+}
+
+// begin starts the row's work; t.mu is held and is released.
+func (t *Table[T]) begin(ctx context.Context, o *object[T], row *spec.Transition, stay Stay, work Work) error {
+	before := o.State
+	if row.Via == 0 || work == nil {
+		defer t.mu.Unlock()
+		return t.enter(o, row.To)
+	}
+	if err := t.enter(o, row.Via); err != nil {
+		t.mu.Unlock()
+		return err
+	}
+	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	p := &op{event: row.On, stay: stay, done: make(chan struct{}), cancel: cancel}
+	o.op = p
+	go func() {
+		defer cancel()
+		t.end(o, row, before, work(run, o.ID))
+	}()
+	return t.wait(ctx, p)
+}
+
+// enter changes the state durably; t.mu is held.
+func (t *Table[T]) enter(o *object[T], s spec.State) error {
+	if s == spec.Absent {
+		return t.drop(o)
+	}
+	next := o.Entry
+	next.State = s
+	if err := t.save(next); err != nil {
+		return err
+	}
+	o.State = s
+	t.objs[o.ID] = o
+	if o.Key != "" {
+		t.keys[o.Key] = o.ID
+	}
+	return nil
+}
+
+// end records what an operation has come to and wakes those who wait.
+func (t *Table[T]) end(o *object[T], row *spec.Transition, before spec.State, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	to := row.To
+	if err != nil {
+		to = before
+		if row.Else != 0 {
+			to = row.Else
+		}
+		if row.Stuck != 0 && o.Journal.Open() {
+			to = row.Stuck
+		}
+	}
+	if serr := t.enter(o, to); serr != nil {
+		// The work is done and can't be undone; memory says what is true, and
+		// the disk still says what a restart has to look into.
+		t.log.Error("state not saved", "object", t.life.Object, "id", o.ID, "state", to.String(), "err", serr)
+		o.State = to
+		err = errors.Join(err, serr)
+	}
+	o.op.err = err
+	close(o.op.done)
+	o.op = nil
+}
+
+// join waits for an operation in flight; t.mu is held and is released. An
+// equal operation's answer is the answer, unless it was given up.
+func (t *Table[T]) join(ctx context.Context, p *op, e spec.Event) error {
+	if p.event == e && !p.given {
+		return t.wait(ctx, p)
+	}
+	t.mu.Unlock()
+	select {
+	case <-p.done:
+		return errLook
+	case <-ctx.Done():
+		return fmt.Errorf("waiting for %s: %w", p.event, context.Cause(ctx))
+	}
+}
+
+// wait waits for an operation as one of those it runs for; t.mu is held and is
+// released.
+func (t *Table[T]) wait(ctx context.Context, p *op) error {
+	p.waiters++
+	t.mu.Unlock()
+	select {
+	case <-p.done:
+		return p.err
+	case <-ctx.Done():
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	p.waiters--
+	if p.waiters == 0 && p.stay == GiveUp {
+		p.given = true
+		p.cancel()
+	}
+	return fmt.Errorf("%s goes on: %w", p.event, context.Cause(ctx))
+}

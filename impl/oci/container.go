@@ -1,0 +1,79 @@
+package oci
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+)
+
+// specVersion is the version that the configuration is written for.
+const specVersion = "1.0.2"
+
+// Container gives the configuration of a container. An error names the
+// container and wraps the FieldError or UnsupportedError of the first field
+// that cannot be obeyed.
+func Container(in ContainerInput) (*specs.Spec, error) {
+	spec, err := container(in)
+	if err != nil {
+		return nil, fmt.Errorf("oci configuration of container %q: %w", in.ID, err)
+	}
+	return spec, nil
+}
+
+func container(in ContainerInput) (*specs.Spec, error) {
+	switch {
+	case in.Config == nil:
+		return nil, invalid("config", "is missing")
+	case in.Sandbox == nil:
+		return nil, invalid("sandbox_config", "is missing")
+	case in.RootFS == "":
+		return nil, errors.New("root file system is not known")
+	}
+	if err := checkDevices(in.Config); err != nil {
+		return nil, err
+	}
+	process, err := containerProcess(in)
+	if err != nil {
+		return nil, err
+	}
+	mounts, propagation, err := containerMounts(in)
+	if err != nil {
+		return nil, err
+	}
+	resources, err := Resources(in.Config.GetLinux().GetResources(), in.Host)
+	if err != nil {
+		return nil, err
+	}
+	resources.Devices = deviceRules(in.Devices, in.Privileged)
+	sc := in.Config.GetLinux().GetSecurityContext()
+	masked, readonly := hiddenPaths(sc, in.Privileged)
+	return &specs.Spec{
+		Version:     specVersion,
+		Process:     process,
+		Root:        &specs.Root{Path: in.RootFS, Readonly: sc.GetReadonlyRootfs()},
+		Hostname:    ownHostname(in.Namespaces, in.Sandbox),
+		Mounts:      mounts,
+		Annotations: maps.Clone(in.Annotations),
+		Linux: &specs.Linux{
+			Namespaces:        in.Namespaces.list(in.Host.CgroupV2 && !in.Privileged),
+			CgroupsPath:       in.CgroupsPath,
+			Resources:         resources,
+			Devices:           deviceNodes(in),
+			RootfsPropagation: propagation,
+			MaskedPaths:       masked,
+			ReadonlyPaths:     readonly,
+		},
+	}, nil
+}
+
+// ownHostname is the pod's host name if the runtime makes the UTS namespace. A
+// joined one has its name already, and the node's must keep its own.
+func ownHostname(n Namespaces, sandbox *runtimeapi.PodSandboxConfig) string {
+	if n.UTS != NewNamespace {
+		return ""
+	}
+	return sandbox.GetHostname()
+}

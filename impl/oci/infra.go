@@ -1,0 +1,123 @@
+package oci
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+)
+
+const (
+	// infraCPUShares is the least the kernel grants.
+	infraCPUShares = 2
+	// infraOOMScoreAdj makes the process about the last to be killed.
+	infraOOMScoreAdj = -998
+)
+
+// Infra gives the configuration of a sandbox's own process: one that does
+// nothing, has no capability, cannot gain any, and writes nowhere. The pod's
+// security context is not applied to it, as it holds more than any wish could
+// take away.
+func Infra(in InfraInput) (*specs.Spec, error) {
+	spec, err := infra(in)
+	if err != nil {
+		return nil, fmt.Errorf("oci configuration of sandbox %q: %w", in.ID, err)
+	}
+	return spec, nil
+}
+
+func infra(in InfraInput) (*specs.Spec, error) {
+	switch {
+	case in.Sandbox == nil:
+		return nil, invalid("config", "is missing")
+	case in.RootFS == "":
+		return nil, errors.New("root file system is not known")
+	case len(in.Args) == 0:
+		return nil, errors.New("command of the infrastructure process is not known")
+	}
+	shares := uint64(infraCPUShares)
+	hostname := ownHostname(in.Namespaces, in.Sandbox)
+	if in.OwnKernel && in.Namespaces.UTS != HostNamespace {
+		hostname = in.Sandbox.GetHostname()
+	}
+	return &specs.Spec{
+		Version: specVersion,
+		Process: &specs.Process{
+			User:            in.User.oci(),
+			Args:            slices.Clone(in.Args),
+			Env:             []string{"PATH=" + defaultPath},
+			Cwd:             "/",
+			Capabilities:    &specs.LinuxCapabilities{},
+			Rlimits:         slices.Clone(in.Host.Rlimits),
+			NoNewPrivileges: true,
+			OOMScoreAdj:     oomScoreAdj(infraOOMScoreAdj, in.Host),
+		},
+		Root:        &specs.Root{Path: in.RootFS, Readonly: true},
+		Hostname:    hostname,
+		Mounts:      infraMounts(in),
+		Annotations: maps.Clone(in.Annotations),
+		Linux: &specs.Linux{
+			Namespaces:    in.Namespaces.list(in.Host.CgroupV2),
+			CgroupsPath:   in.CgroupsPath,
+			Resources:     &specs.LinuxResources{CPU: &specs.LinuxCPU{Shares: &shares}, Devices: deviceRules(nil, false)},
+			Sysctl:        infraSysctls(in),
+			MaskedPaths:   slices.Clone(defaultMaskedPaths),
+			ReadonlyPaths: slices.Clone(defaultReadonlyPaths),
+		},
+	}, nil
+}
+
+// namespacedSysctls says which namespace a sysctl belongs to: by its full name,
+// or by what it starts with where the row ends in a dot.
+var namespacedSysctls = []struct {
+	name string
+	kind specs.LinuxNamespaceType
+}{
+	{"net.", specs.NetworkNamespace},
+	{"fs.mqueue.", specs.IPCNamespace},
+	{"kernel.msgmax", specs.IPCNamespace},
+	{"kernel.msgmnb", specs.IPCNamespace},
+	{"kernel.msgmni", specs.IPCNamespace},
+	{"kernel.sem", specs.IPCNamespace},
+	{"kernel.shmall", specs.IPCNamespace},
+	{"kernel.shmmax", specs.IPCNamespace},
+	{"kernel.shmmni", specs.IPCNamespace},
+	{"kernel.shm_rmid_forced", specs.IPCNamespace},
+	{"kernel.domainname", specs.UTSNamespace},
+}
+
+// SysctlNamespace says which kind of namespace a sysctl, written with dots or
+// slashes, belongs to; false if it is the whole node's.
+func SysctlNamespace(name string) (specs.LinuxNamespaceType, bool) {
+	name = strings.ReplaceAll(name, "/", ".")
+	for _, row := range namespacedSysctls {
+		if name == row.name || strings.HasSuffix(row.name, ".") && strings.HasPrefix(name, row.name) {
+			return row.kind, true
+		}
+	}
+	return "", false
+}
+
+// infraSysctls gives the pod's sysctls that nobody has set yet: those of the
+// namespaces made for this process, or all in a pod with a kernel of its own.
+func infraSysctls(in InfraInput) map[string]string {
+	asked := in.Sandbox.GetLinux().GetSysctls()
+	if in.OwnKernel {
+		return maps.Clone(asked)
+	}
+	place := map[specs.LinuxNamespaceType]string{
+		specs.NetworkNamespace: in.Namespaces.Net,
+		specs.IPCNamespace:     in.Namespaces.IPC,
+		specs.UTSNamespace:     in.Namespaces.UTS,
+	}
+	out := map[string]string{}
+	for name, value := range asked {
+		if kind, ok := SysctlNamespace(name); ok && place[kind] == NewNamespace {
+			out[name] = value
+		}
+	}
+	return out
+}

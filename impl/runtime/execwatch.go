@@ -1,0 +1,206 @@
+package runtime
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// execLook is how long an Exec runs before the command's process is looked at
+// besides the runtime's. Most have ended by then; the rest have a pid file.
+const execLook = 500 * time.Millisecond
+
+// execStream is one output of a command: the runtime writes to w, we read r.
+type execStream struct {
+	r, w *os.File
+	kept capped
+	done chan struct{}
+}
+
+func (s *execStream) copy() {
+	defer close(s.done)
+	_, _ = s.kept.ReadFrom(s.r)
+}
+
+// execStreams are a command's outputs. The pipes are ours and not os/exec's,
+// because the reading ends must be closable while the runtime still runs.
+type execStreams struct{ stdout, stderr execStream }
+
+func openExecStreams(limit int64) (*execStreams, error) {
+	if limit <= 0 {
+		limit = DefaultLimit
+	}
+	out := &execStreams{}
+	for _, s := range out.both() {
+		var err error
+		if s.r, s.w, err = os.Pipe(); err != nil {
+			out.close()
+			return nil, err
+		}
+		s.kept.limit, s.done = limit, make(chan struct{})
+	}
+	return out, nil
+}
+
+func (o *execStreams) both() []*execStream { return []*execStream{&o.stdout, &o.stderr} }
+
+// begin reads; the runtime has its ends by now.
+func (o *execStreams) begin() {
+	for _, s := range o.both() {
+		_ = s.w.Close()
+		go s.copy()
+	}
+}
+
+// finish reads what is left, for pipeGrace if somebody keeps the pipes open.
+func (o *execStreams) finish() ExecResult {
+	o.endWithin(pipeGrace)
+	for _, s := range o.both() {
+		<-s.done
+	}
+	return ExecResult{Stdout: o.stdout.kept.Bytes(), Stderr: o.stderr.kept.Bytes()}
+}
+
+func (o *execStreams) endWithin(d time.Duration) {
+	for _, s := range o.both() {
+		_ = s.r.SetReadDeadline(time.Now().Add(d))
+	}
+}
+
+// hangUp closes the reading ends: a later write fails in the writer.
+func (o *execStreams) hangUp() {
+	for _, s := range o.both() {
+		_ = s.r.Close()
+	}
+}
+
+func (o *execStreams) close() {
+	for _, s := range o.both() {
+		if s.r != nil {
+			_ = s.r.Close()
+			_ = s.w.Close()
+		}
+	}
+}
+
+// execWatch follows a command beside the runtime's process that runs it.
+//
+// runc copies the command's output through pipes of its own, and when the
+// command has ended it waits for their end before it passes the exit code on. A
+// process that the command left behind may keep them open for ever. execWatch
+// sees the command's end itself and makes the runtime give up waiting.
+type execWatch struct {
+	cmd     *exec.Cmd
+	pidPath string
+	out     *execStreams
+
+	mu      sync.Mutex
+	session int // led by the command, 0 as long as that is not verified
+}
+
+// begin looks after the command from another goroutine until stop is called.
+func (w *execWatch) begin(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if w.awaitEnd(ctx) && sleep(ctx, pipeGrace) {
+			w.out.hangUp()
+			w.nudge()
+		}
+	}()
+	return func() { cancel(); <-done }
+}
+
+// awaitEnd returns true when the command has ended and the runtime runs on, and
+// false if ctx ends or the command's process can't be told.
+func (w *execWatch) awaitEnd(ctx context.Context) bool {
+	for wait := execLook; sleep(ctx, wait); wait *= 2 {
+		pid, err := readPID(w.pidPath)
+		if err != nil {
+			continue
+		}
+		st, err := readStat(pid)
+		if err != nil {
+			return true
+		}
+		if st.parent != w.cmd.Process.Pid {
+			return false // not the command's process
+		}
+		if st.session == st.pid {
+			w.mu.Lock()
+			w.session = st.pid
+			w.mu.Unlock()
+		}
+		p, err := openProcess(st.pid, st.start)
+		if err != nil {
+			return true
+		}
+		defer p.close()
+		return p.wait(ctx) == nil
+	}
+	return false
+}
+
+// nudge writes a byte into every pipe the runtime reads from, so that each of
+// its copiers wakes, fails to write to the pipes that hangUp has closed, and
+// ends. The byte reaches nobody: a pipe's one reader is the runtime.
+func (w *execWatch) nudge() {
+	proc := filepath.Join("/proc", strconv.Itoa(w.cmd.Process.Pid))
+	fds, err := os.ReadDir(filepath.Join(proc, "fd"))
+	if err != nil {
+		return
+	}
+	for _, fd := range fds {
+		path := filepath.Join(proc, "fd", fd.Name())
+		target, err := os.Readlink(path)
+		if err != nil || !strings.HasPrefix(target, "pipe:") || !readEnd(proc, fd.Name()) {
+			continue
+		}
+		if f, err := os.OpenFile(path, os.O_WRONLY|unix.O_NONBLOCK, 0); err == nil {
+			_, _ = f.Write([]byte{'\n'})
+			_ = f.Close()
+		}
+	}
+}
+
+// readEnd says whether a process's descriptor is open for reading only.
+func readEnd(proc, fd string) bool {
+	data, err := os.ReadFile(filepath.Join(proc, "fdinfo", fd))
+	if err != nil {
+		return false
+	}
+	var pos, flags int
+	if _, err := fmt.Sscanf(string(data), "pos:\t%d\nflags:\t%o", &pos, &flags); err != nil {
+		return false
+	}
+	return flags&unix.O_ACCMODE == unix.O_RDONLY
+}
+
+// kill ends runtime, command, and what the command left in its session.
+func (w *execWatch) kill() error {
+	w.mu.Lock()
+	session := w.session
+	w.mu.Unlock()
+	return killCommand(w.cmd, session)
+}
+
+// sleep waits for d; it returns false if ctx ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,197 @@
+package runtime
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// killTimeout bounds how long killed processes may take to end.
+const killTimeout = 5 * time.Second
+
+// stat is what we need of /proc/PID/stat.
+type stat struct {
+	pid, parent, session int
+	state                byte
+	start                uint64
+}
+
+func (s stat) dead() bool { return s.state == 'Z' || s.state == 'X' }
+
+func readStat(pid int) (stat, error) {
+	path := filepath.Join("/proc", strconv.Itoa(pid), "stat")
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return stat{}, err
+	}
+	// The command's name stands in parentheses and may hold any byte.
+	f := bytes.Fields(data[bytes.LastIndexByte(data, ')')+1:])
+	if len(f) < 20 {
+		return stat{}, fmt.Errorf("%s: %d fields", path, len(f))
+	}
+	s := stat{pid: pid, state: f[0][0]}
+	s.parent, _ = strconv.Atoi(string(f[1]))
+	s.session, _ = strconv.Atoi(string(f[3]))
+	s.start, err = strconv.ParseUint(string(f[19]), 10, 64)
+	return s, err
+}
+
+// processes lists all processes. Those that end meanwhile may be missing.
+func processes() ([]stat, error) {
+	names, err := procNames()
+	if err != nil {
+		return nil, err
+	}
+	all := make([]stat, 0, len(names))
+	for _, pid := range names {
+		if s, err := readStat(pid); err == nil {
+			all = append(all, s)
+		}
+	}
+	return all, nil
+}
+
+func procNames() ([]int, error) {
+	d, err := os.Open("/proc")
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	names, err := d.Readdirnames(-1)
+	if err != nil {
+		return nil, err
+	}
+	var pids []int
+	for _, name := range names {
+		if pid, err := strconv.Atoi(name); err == nil {
+			pids = append(pids, pid)
+		}
+	}
+	return pids, nil
+}
+
+// below picks from all the live processes below root, root excluded: its
+// descendants, and the members of a session that one of them or the process
+// numbered session (0: none) leads, which may have lost their parent.
+func below(all []stat, root, session int) []stat {
+	in := map[int]bool{root: true}
+	leads := map[int]bool{}
+	if session > 0 {
+		leads[session] = true
+	}
+	for grown := true; grown; {
+		grown = false
+		for _, s := range all {
+			if in[s.pid] || !in[s.parent] && !leads[s.session] {
+				continue
+			}
+			in[s.pid], grown = true, true
+			if s.session == s.pid {
+				leads[s.pid] = true
+			}
+		}
+	}
+	var found []stat
+	for _, s := range all {
+		if in[s.pid] && s.pid != root && !s.dead() {
+			found = append(found, s)
+		}
+	}
+	return found
+}
+
+// killTree ends process root, a process of ours, and all below it. Everything
+// is stopped before anything is killed, so that nothing can be born or slip
+// away to another parent meanwhile; root goes last, because a monitor is the
+// reaper of what its runtime loses. It returns when all of it is dead.
+func killTree(root stat, session int) error {
+	top, err := openProcess(root.pid, root.start)
+	if errors.Is(err, errGone) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer top.close()
+	ctx, cancel := context.WithTimeout(context.Background(), killTimeout)
+	defer cancel()
+	if err := top.signal(unix.SIGSTOP); err != nil {
+		return err
+	}
+	for {
+		killed, err := killBelow(ctx, root.pid, session)
+		if err != nil {
+			return errors.Join(err, top.signal(unix.SIGKILL))
+		}
+		if killed == 0 {
+			break
+		}
+	}
+	if err := top.signal(unix.SIGKILL); err != nil {
+		return err
+	}
+	if err := top.wait(ctx); err != nil {
+		return fmt.Errorf("process %d does not die: %w", root.pid, err)
+	}
+	return nil
+}
+
+// killBelow stops, then kills what is below root, and says how many it found.
+func killBelow(ctx context.Context, root, session int) (int, error) {
+	held := map[int]*pidfd{}
+	defer func() {
+		for _, p := range held {
+			p.close()
+		}
+	}()
+	for grown := true; grown; {
+		all, err := processes()
+		if err != nil {
+			return 0, err
+		}
+		grown = false
+		for _, s := range below(all, root, session) {
+			if held[s.pid] != nil {
+				continue
+			}
+			if p, err := openProcess(s.pid, s.start); err == nil {
+				held[s.pid], grown = p, true
+				_ = p.signal(unix.SIGSTOP)
+			}
+		}
+	}
+	for _, p := range held {
+		_ = p.signal(unix.SIGKILL)
+	}
+	for pid, p := range held {
+		if err := p.wait(ctx); err != nil {
+			return len(held), fmt.Errorf("process %d does not die: %w", pid, err)
+		}
+	}
+	return len(held), nil
+}
+
+// signal sends sig; a process that has ended is no error.
+func (p *pidfd) signal(sig unix.Signal) error {
+	conn, err := p.f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var sendErr error
+	if err := conn.Control(func(fd uintptr) {
+		sendErr = unix.PidfdSendSignal(int(fd), sig, nil, 0)
+	}); err != nil {
+		return err
+	}
+	if sendErr != nil && !errors.Is(sendErr, unix.ESRCH) {
+		return fmt.Errorf("signal %d to %s: %w", sig, p.f.Name(), sendErr)
+	}
+	return nil
+}

@@ -1,0 +1,142 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"ocid/impl/facts"
+	"ocid/impl/gate"
+	"ocid/impl/ledger"
+	"ocid/impl/oci"
+	"ocid/spec"
+)
+
+// CreateContainer creates a container by the plan of that name.
+func (s *Server) CreateContainer(ctx context.Context, req *runtimeapi.CreateContainerRequest) (*runtimeapi.CreateContainerResponse, error) {
+	req.PodSandboxId = s.sandboxes.Resolve(req.PodSandboxId)
+	if err := s.joinSandbox(ctx, req.PodSandboxId); err != nil {
+		return nil, err
+	}
+	sum, err := digest(req)
+	if err != nil {
+		return nil, err
+	}
+	container, err := s.newContainer(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	m := req.Config.Metadata
+	id, err := s.containers.StepNew(ctx, ledger.Creation[Container]{
+		Key:    req.PodSandboxId + "_" + m.Name + "_" + strconv.FormatUint(uint64(m.Attempt), 10),
+		Digest: sum, Event: spec.CreateContainer, Other: spec.CreateOther,
+		Make: func() (string, Container) { return newID(), container },
+		Work: s.createContainer,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &runtimeapi.CreateContainerResponse{ContainerId: id}, nil
+}
+
+// joinSandbox asks whether a container may be created in the sandbox.
+func (s *Server) joinSandbox(ctx context.Context, id string) error {
+	return s.sandboxes.Step(ctx, id, spec.JoinSandbox, ledger.Finish, nil)
+}
+
+// newContainer decides what the container will be.
+func (s *Server) newContainer(ctx context.Context, req *runtimeapi.CreateContainerRequest) (Container, error) {
+	c := req.Config
+	pod, _ := s.sandboxes.Get(req.PodSandboxId)
+	row := s.Book.Elevation.Decide(facts.Elevation(c, pod.Data.Privileged))
+	if row == nil {
+		return Container{}, errors.New("no rule decides whether the container may be privileged")
+	}
+	if row.Code != 0 {
+		return Container{}, &spec.Refusal{Rule: row.Rule, Code: row.Code, Object: "config.linux.security_context.privileged", Reason: "is set"}
+	}
+	if err := resolveMounts(c); err != nil {
+		return Container{}, err
+	}
+	img, err := s.Images.Status(ctx, c.Image.Image)
+	if err != nil {
+		return Container{}, imageError(err)
+	}
+	if img == nil {
+		return Container{}, &gate.Coded{Code: codes.NotFound, Err: fmt.Errorf("config.image.image: %.200q is not on this node", c.Image.Image)}
+	}
+	return Container{
+		PodID: req.PodSandboxId, Config: kept[*runtimeapi.ContainerConfig]{c}, Handler: pod.Data.Handler,
+		Elevated: row.Then == spec.Elevated, ImageID: img.ID, ImageRef: firstOr(img.RepoDigests, img.ID),
+		LogPath: logPath(pod.Data.Config.M, c), StopWith: oci.StopSignal(c, img.Config).Number, CreatedAt: time.Now().UnixNano(),
+	}, nil
+}
+
+// logPath is where the container's log goes, "" if it has none.
+func logPath(pod *runtimeapi.PodSandboxConfig, c *runtimeapi.ContainerConfig) string {
+	if pod.GetLogDirectory() == "" || c.GetLogPath() == "" {
+		return ""
+	}
+	return filepath.Join(pod.LogDirectory, c.LogPath)
+}
+
+// resolveMounts replaces each host path by what it leads to.
+func resolveMounts(c *runtimeapi.ContainerConfig) error {
+	for i, m := range c.Mounts {
+		if m.GetImage() != nil || m.HostPath == "" {
+			continue
+		}
+		real, err := filepath.EvalSymlinks(m.HostPath)
+		if err != nil {
+			return &gate.Coded{Code: codes.InvalidArgument, Err: fmt.Errorf("config.mounts[%d].host_path: %w", i, err)}
+		}
+		m.HostPath = real
+	}
+	return nil
+}
+
+// createContainer takes a new container through its plan and watches it. The
+// sandbox is asked again, now that a stop of it would see the container.
+func (s *Server) createContainer(ctx context.Context, id string) error {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
+	e, _ := s.containers.Get(id)
+	if err := s.joinSandbox(ctx, e.Data.PodID); err != nil {
+		return err
+	}
+	if err := s.Runner.Run(ctx, s.containers, id, s.Book.CreateContainer, 0, s.createWorks(id)); err != nil {
+		return fieldError(err)
+	}
+	s.watchContainer(id)
+	return nil
+}
+
+// fieldError gives errors about a field of the request their code.
+func fieldError(err error) error {
+	var field *oci.FieldError
+	var unsupported *oci.UnsupportedError
+	switch {
+	case errors.As(err, &field):
+		return &gate.Coded{Code: codes.InvalidArgument, Err: err}
+	case errors.As(err, &unsupported):
+		return &gate.Coded{Code: codes.Unimplemented, Err: err}
+	}
+	return err
+}
+
+// openIn opens a file below a container's root filesystem without leaving it;
+// nil if it is not there.
+func openIn(root *os.Root, name string) (*os.File, error) {
+	f, err := root.Open(name)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	return f, err
+}

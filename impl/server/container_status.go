@@ -1,0 +1,80 @@
+package server
+
+import (
+	"context"
+
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"ocid/impl/ledger"
+	"ocid/spec"
+)
+
+// ContainerStatus answers from memory.
+func (s *Server) ContainerStatus(ctx context.Context, req *runtimeapi.ContainerStatusRequest) (*runtimeapi.ContainerStatusResponse, error) {
+	id := s.containers.Resolve(req.ContainerId)
+	if err := s.containers.Step(ctx, id, spec.ContainerStatus, ledger.Finish, nil); err != nil {
+		return nil, err
+	}
+	e, _ := s.containers.Get(id)
+	res := &runtimeapi.ContainerStatusResponse{Status: containerStatus(e)}
+	if req.Verbose {
+		res.Info = verboseInfo(map[string]any{
+			"state": e.State.String(), "sandboxID": e.Data.PodID, "handler": e.Data.Handler, "process": e.Data.Process,
+			"privileged": e.Data.Elevated, "journal": e.Journal,
+		})
+	}
+	return res, nil
+}
+
+func containerStatus(e ledger.Entry[Container]) *runtimeapi.ContainerStatus {
+	c, d := e.Data.Config.M, &e.Data
+	st := &runtimeapi.ContainerStatus{
+		Id: e.ID, Metadata: c.GetMetadata(), State: containerState(e), CreatedAt: d.CreatedAt,
+		Image: c.GetImage(), ImageRef: d.ImageRef, ImageId: d.ImageID,
+		Labels: c.GetLabels(), Annotations: c.GetAnnotations(), Mounts: c.GetMounts(), LogPath: d.LogPath,
+	}
+	if st.State == runtimeapi.ContainerState_CONTAINER_CREATED {
+		return st
+	}
+	st.StartedAt = d.StartedAt
+	if st.State == runtimeapi.ContainerState_CONTAINER_EXITED {
+		st.FinishedAt, st.ExitCode, st.Reason, st.Message = d.FinishedAt, d.ExitCode, d.Reason, d.Message
+	}
+	return st
+}
+
+// containerState is the state in the CRI's words. One that is being removed is
+// EXITED; one that is being stopped still runs.
+func containerState(e ledger.Entry[Container]) runtimeapi.ContainerState {
+	switch e.State {
+	case spec.Creating, spec.Created, spec.Starting:
+		return runtimeapi.ContainerState_CONTAINER_CREATED
+	case spec.Running, spec.Stopping:
+		return runtimeapi.ContainerState_CONTAINER_RUNNING
+	}
+	return runtimeapi.ContainerState_CONTAINER_EXITED
+}
+
+// ListContainers answers from memory.
+func (s *Server) ListContainers(_ context.Context, req *runtimeapi.ListContainersRequest) (*runtimeapi.ListContainersResponse, error) {
+	res := &runtimeapi.ListContainersResponse{}
+	f := req.GetFilter()
+	id, pod := s.containers.Resolve(f.GetId()), s.sandboxes.Resolve(f.GetPodSandboxId())
+	for _, e := range s.containers.List() {
+		c, state := e.Data.Config.M, containerState(e)
+		switch {
+		case e.State == spec.Creating,
+			id != "" && e.ID != id,
+			pod != "" && e.Data.PodID != pod,
+			f.GetState() != nil && f.State.State != state,
+			!hasLabels(c.GetLabels(), f.GetLabelSelector()):
+			continue
+		}
+		res.Containers = append(res.Containers, &runtimeapi.Container{
+			Id: e.ID, PodSandboxId: e.Data.PodID, Metadata: c.GetMetadata(), State: state, CreatedAt: e.Data.CreatedAt,
+			Image: c.GetImage(), ImageRef: e.Data.ImageRef, ImageId: e.Data.ImageID,
+			Labels: c.GetLabels(), Annotations: c.GetAnnotations(),
+		})
+	}
+	return res, nil
+}

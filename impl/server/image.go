@@ -1,0 +1,138 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"ocid/impl/gate"
+	"ocid/impl/store/image"
+)
+
+// PullImage pulls an image, or joins a pull of it that is under way.
+func (s *Server) PullImage(ctx context.Context, req *runtimeapi.PullImageRequest) (*runtimeapi.PullImageResponse, error) {
+	pull := image.PullRequest{Ref: req.Image.Image}
+	if a := req.GetAuth(); a != nil {
+		pull.Auth = &image.Auth{
+			Username: a.Username, Password: a.Password, Auth: a.Auth, ServerAddress: a.ServerAddress,
+			IdentityToken: a.IdentityToken, RegistryToken: a.RegistryToken,
+		}
+	}
+	id, err := s.Images.Pull(ctx, pull)
+	if err != nil {
+		return nil, imageError(err)
+	}
+	return &runtimeapi.PullImageResponse{ImageRef: id}, nil
+}
+
+// imageError gives an error of the image store the code and, for what kubelet
+// reads out of the message, the prefix that belong to it.
+func imageError(err error) error {
+	for _, c := range []struct {
+		is     error
+		code   codes.Code
+		prefix string
+	}{
+		{context.Canceled, codes.Canceled, ""},
+		{context.DeadlineExceeded, codes.DeadlineExceeded, ""},
+		{image.ErrSignature, codes.Unknown, "SignatureValidationFailed: "},
+		{image.ErrRegistryUnavailable, codes.Unknown, "RegistryUnavailable: "},
+		{image.ErrNotFound, codes.NotFound, ""},
+		{image.ErrUnauthorized, codes.Unauthenticated, ""},
+		{image.ErrInvalidReference, codes.InvalidArgument, ""},
+		{image.ErrInvalidAuth, codes.InvalidArgument, ""},
+		{image.ErrAmbiguous, codes.InvalidArgument, ""},
+		{image.ErrInUse, codes.FailedPrecondition, ""},
+	} {
+		if errors.Is(err, c.is) {
+			return &gate.Coded{Code: c.code, Err: fmt.Errorf("%s%w", c.prefix, err)}
+		}
+	}
+	return err
+}
+
+// ImageStatus describes an image, or none if it is not there.
+func (s *Server) ImageStatus(ctx context.Context, req *runtimeapi.ImageStatusRequest) (*runtimeapi.ImageStatusResponse, error) {
+	img, err := s.Images.Status(ctx, req.Image.Image)
+	if err != nil {
+		return nil, imageError(err)
+	}
+	if img == nil {
+		return &runtimeapi.ImageStatusResponse{}, nil
+	}
+	res := &runtimeapi.ImageStatusResponse{Image: criImage(img)}
+	if req.Verbose {
+		res.Info = verboseInfo(map[string]any{"imageSpec": img.Config, "labels": img.Labels, "digest": img.Digest})
+	}
+	return res, nil
+}
+
+// criImage gives an image in the CRI's words: a numeric user as uid, any other
+// as a name.
+func criImage(img *image.Image) *runtimeapi.Image {
+	out := &runtimeapi.Image{
+		Id: img.ID, RepoTags: img.RepoTags, RepoDigests: img.RepoDigests, Size: img.Size, Pinned: img.Pinned,
+		Spec: &runtimeapi.ImageSpec{Image: firstOr(img.RepoTags, img.ID)},
+	}
+	user, _, _ := strings.Cut(img.User, ":")
+	if uid, err := strconv.ParseInt(user, 10, 64); err == nil {
+		out.Uid = &runtimeapi.Int64Value{Value: uid}
+	} else {
+		out.Username = user
+	}
+	return out
+}
+
+// ListImages lists the images, or the one that the filter names.
+func (s *Server) ListImages(ctx context.Context, req *runtimeapi.ListImagesRequest) (*runtimeapi.ListImagesResponse, error) {
+	res := &runtimeapi.ListImagesResponse{}
+	if ref := req.GetFilter().GetImage().GetImage(); ref != "" {
+		img, err := s.Images.Status(ctx, ref)
+		if err != nil {
+			return nil, imageError(err)
+		}
+		if img != nil {
+			res.Images = append(res.Images, criImage(img))
+		}
+		return res, nil
+	}
+	all, err := s.Images.List(ctx)
+	for i := range all {
+		res.Images = append(res.Images, criImage(&all[i]))
+	}
+	return res, err
+}
+
+// RemoveImage removes an image with all its tags.
+func (s *Server) RemoveImage(ctx context.Context, req *runtimeapi.RemoveImageRequest) (*runtimeapi.RemoveImageResponse, error) {
+	if err := s.Images.Remove(ctx, req.Image.Image); err != nil {
+		return nil, imageError(err)
+	}
+	return &runtimeapi.RemoveImageResponse{}, nil
+}
+
+// ImageFsInfo tells what images and containers use on disk.
+func (s *Server) ImageFsInfo(ctx context.Context, _ *runtimeapi.ImageFsInfoRequest) (*runtimeapi.ImageFsInfoResponse, error) {
+	images, containers, err := s.Images.FsInfo(ctx)
+	if err != nil {
+		return nil, err
+	}
+	now := time.Now().UnixNano()
+	return &runtimeapi.ImageFsInfoResponse{
+		ImageFilesystems:     []*runtimeapi.FilesystemUsage{fsUsage(images, now)},
+		ContainerFilesystems: []*runtimeapi.FilesystemUsage{fsUsage(containers, now)},
+	}, nil
+}
+
+func fsUsage(u image.FsUsage, at int64) *runtimeapi.FilesystemUsage {
+	return &runtimeapi.FilesystemUsage{
+		Timestamp: at, FsId: &runtimeapi.FilesystemIdentifier{Mountpoint: u.Mountpoint},
+		UsedBytes: &runtimeapi.UInt64Value{Value: u.UsedBytes}, InodesUsed: &runtimeapi.UInt64Value{Value: u.InodesUsed},
+	}
+}

@@ -1,0 +1,103 @@
+// Package server is the CRI: one short method per call, which asks the tables
+// what to do and lets the adapters do it. It holds no rule of its own and no
+// gRPC status.
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"go.etcd.io/bbolt"
+	"google.golang.org/protobuf/proto"
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"ocid/impl/config"
+	"ocid/impl/flow"
+	"ocid/impl/ledger"
+	"ocid/impl/network"
+	"ocid/impl/oci"
+	"ocid/impl/runtime"
+	"ocid/impl/store"
+	"ocid/impl/store/image"
+	"ocid/spec"
+)
+
+// Parts are what a Server is made of.
+type Parts struct {
+	Book     spec.Book
+	Config   *config.Config
+	DB       *bbolt.DB
+	Store    *store.Store
+	Images   *image.Images
+	Network  *network.Manager
+	Runtimes map[string]*runtime.OCI // by handler
+	Host     oci.Host
+	Infra    string // path of the infra program; "" if there is none
+	Runner   flow.Runner
+	Log      *slog.Logger
+}
+
+// Server is the CRI's RuntimeService and ImageService.
+type Server struct {
+	runtimeapi.UnimplementedRuntimeServiceServer
+	runtimeapi.UnimplementedImageServiceServer
+	Parts
+
+	sandboxes  *ledger.Table[Sandbox]
+	containers *ledger.Table[Container]
+
+	live  context.Context // ends when exits are no longer watched
+	end   context.CancelFunc
+	tasks sync.WaitGroup
+
+	mu      sync.Mutex
+	watches map[string]*watch // of infra and other containers that may live
+}
+
+// New returns a server that has read its ledger. Recover comes before the
+// first call.
+func New(p Parts) (*Server, error) {
+	s := &Server{Parts: p, watches: map[string]*watch{}}
+	var err error
+	if s.sandboxes, err = ledger.NewTable[Sandbox](p.DB, p.Book.Sandbox, p.Log); err != nil {
+		return nil, err
+	}
+	if s.containers, err = ledger.NewTable[Container](p.DB, p.Book.Container, p.Log); err != nil {
+		return nil, err
+	}
+	s.live, s.end = context.WithCancel(context.Background())
+	return s, nil
+}
+
+// Close ends the watching of exits and waits for what they have set off.
+func (s *Server) Close() {
+	s.end()
+	s.tasks.Wait()
+}
+
+// newID returns a random ID of 64 hexadecimal digits.
+func newID() string {
+	var b [32]byte
+	_, _ = rand.Read(b[:]) // never fails, see crypto/rand
+	return hex.EncodeToString(b[:])
+}
+
+// digest of a request: equal requests have equal digests.
+func digest(m proto.Message) (string, error) {
+	data, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
+	if err != nil {
+		return "", fmt.Errorf("request: %w", err)
+	}
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:]), nil
+}
+
+// bounded gives an operation that may outlive its caller its own limit.
+func (s *Server) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, s.Config.Runtime.CreateTimeout.Duration)
+}

@@ -1,0 +1,81 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"ocid/impl/config"
+	"ocid/impl/version"
+)
+
+// apiVersion is the version of the CRI as kubelet knows it, and kubeletAPI the
+// one of the message itself.
+const (
+	kubeletAPI = "0.1.0"
+	apiVersion = "v1"
+)
+
+// Version names the daemon.
+func (s *Server) Version(context.Context, *runtimeapi.VersionRequest) (*runtimeapi.VersionResponse, error) {
+	return &runtimeapi.VersionResponse{
+		Version: kubeletAPI, RuntimeName: "ocid", RuntimeVersion: version.String(), RuntimeApiVersion: apiVersion,
+	}, nil
+}
+
+// Status tells whether pods can run, and on what.
+func (s *Server) Status(_ context.Context, req *runtimeapi.StatusRequest) (*runtimeapi.StatusResponse, error) {
+	ready := &runtimeapi.RuntimeCondition{Type: runtimeapi.RuntimeReady, Status: true}
+	net := &runtimeapi.RuntimeCondition{Type: runtimeapi.NetworkReady, Status: true}
+	if err := s.Network.Status(); err != nil {
+		net.Status, net.Reason, net.Message = false, "NetworkPluginNotReady", err.Error()
+	}
+	res := &runtimeapi.StatusResponse{
+		Status:   &runtimeapi.RuntimeStatus{Conditions: []*runtimeapi.RuntimeCondition{ready, net}},
+		Features: nil,
+	}
+	names := append([]string{""}, s.Config.HandlerNames()...)
+	for _, name := range names {
+		res.RuntimeHandlers = append(res.RuntimeHandlers, &runtimeapi.RuntimeHandler{Name: name, Features: &runtimeapi.RuntimeHandlerFeatures{}})
+	}
+	if req.Verbose {
+		res.Info = s.statusInfo()
+	}
+	return res, nil
+}
+
+func (s *Server) statusInfo() map[string]string {
+	runtimes := map[string]any{}
+	for name, rt := range s.Runtimes {
+		runtimes[name] = rt.Info()
+	}
+	return verboseInfo(map[string]any{"config": s.Config, "runtimes": runtimes, "pending": s.Book.Pending})
+}
+
+// RuntimeConfig names the cgroup driver.
+func (s *Server) RuntimeConfig(context.Context, *runtimeapi.RuntimeConfigRequest) (*runtimeapi.RuntimeConfigResponse, error) {
+	driver := runtimeapi.CgroupDriver_CGROUPFS
+	if s.Config.CgroupDriver() == config.CgroupSystemd {
+		driver = runtimeapi.CgroupDriver_SYSTEMD
+	}
+	return &runtimeapi.RuntimeConfigResponse{Linux: &runtimeapi.LinuxRuntimeConfiguration{CgroupDriver: driver}}, nil
+}
+
+// verboseInfo is what verbose answers carry: one JSON object under "info".
+func verboseInfo(v any) map[string]string {
+	data, err := json.Marshal(v)
+	if err != nil {
+		data, _ = json.Marshal(map[string]string{"error": err.Error()})
+	}
+	return map[string]string{"info": string(data)}
+}
+
+// firstOr returns the first of a list, or the default if it is empty.
+func firstOr(list []string, or string) string {
+	if i := slices.IndexFunc(list, func(s string) bool { return s != "" }); i >= 0 {
+		return list[i]
+	}
+	return or
+}

@@ -1,0 +1,156 @@
+package image
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"go.podman.io/image/v5/copy"
+	"go.podman.io/image/v5/docker"
+	"go.podman.io/image/v5/docker/reference"
+	"go.podman.io/image/v5/signature"
+	istorage "go.podman.io/image/v5/storage"
+	"go.podman.io/image/v5/types"
+	"go.podman.io/storage"
+
+	"ocid/impl/store"
+)
+
+// Pull fetches the image from its registry and returns its ID, the ID that List
+// and Status show. Equal requests share one transfer; the end of ctx ends the
+// transfer only when nobody else waits for it. After a failure nothing of the
+// image is left, and layers of other images are as they were. When Pull returns
+// an ID the image is on disk and survives a power loss.
+func (i *Images) Pull(ctx context.Context, request PullRequest) (string, error) {
+	candidates, err := i.pullCandidates(request.Ref)
+	if err != nil {
+		return "", fmt.Errorf("pull %q: %w", request.Ref, err)
+	}
+	id, err := i.o.Flights.Do(ctx, key(candidates, request.Auth), func(ctx context.Context) (string, error) {
+		return i.pullFirst(ctx, candidates, request.Auth)
+	})
+	if err != nil {
+		return "", fmt.Errorf("pull %q: %w", request.Ref, err)
+	}
+	return id, nil
+}
+
+// pullFirst pulls the first candidate that can be pulled.
+func (i *Images) pullFirst(ctx context.Context, candidates []reference.Named, auth *Auth) (string, error) {
+	back, release, err := i.store.Hold()
+	if err != nil {
+		return "", err
+	}
+	defer release()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() {
+		select {
+		case <-i.store.Closing():
+			cancel(store.ErrClosed)
+		case <-ctx.Done():
+		}
+	}()
+
+	var failures []error
+	for _, named := range candidates {
+		id, err := i.pullOne(ctx, back, named, auth)
+		if err == nil {
+			return id, nil
+		}
+		if len(candidates) > 1 {
+			err = fmt.Errorf("%s: %w", named, err)
+		}
+		failures = append(failures, err)
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return "", errors.Join(failures...)
+}
+
+// pullOne transfers one image, flushes it, and clears up if that fails.
+func (i *Images) pullOne(ctx context.Context, back storage.Store, named reference.Named, auth *Auth) (id string, err error) {
+	start := time.Now()
+	i.gate.enter()
+	defer func() {
+		swept := i.gate.leave(err != nil, func() error { return store.SweepLayers(back) })
+		if swept != nil {
+			i.log.Warn("clean up after a failed pull", "image", named.String(), "err", swept)
+		}
+	}()
+	mark, err := i.markPull(back, named)
+	if err != nil {
+		return "", err
+	}
+	defer func() {
+		if rest := os.RemoveAll(mark); rest != nil {
+			i.log.Warn("remove the directory of a pull", "dir", mark, "err", rest)
+		}
+	}()
+	sys := i.sys
+	if err := auth.apply(&sys, named); err != nil {
+		return "", err
+	}
+	id, err = i.transfer(ctx, back, named, &sys, mark)
+	if errors.Is(err, storage.ErrLayerUnknown) && ctx.Err() == nil {
+		// A layer the transfer meant to build on went with another image.
+		id, err = i.transfer(ctx, back, named, &sys, mark)
+	}
+	if err != nil {
+		return "", err
+	}
+	if err := syncfs(back.GraphRoot()); err != nil {
+		return "", err
+	}
+	i.log.Info("image pulled", "image", named.String(), "id", id, "duration", time.Since(start))
+	return id, nil
+}
+
+// transfer copies the image into the storage and names it.
+func (i *Images) transfer(ctx context.Context, back storage.Store, named reference.Named, sys *types.SystemContext, mark string) (string, error) {
+	blobs, cleanup, err := i.blobDir(mark)
+	if err != nil {
+		return "", err
+	}
+	defer cleanup()
+	sys.BigFilesTemporaryDir = blobs
+
+	src, err := docker.NewReference(named)
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", ErrInvalidReference, err)
+	}
+	dst, err := istorage.Transport.NewStoreReference(back, named, "")
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", ErrInvalidReference, err)
+	}
+	policy, err := i.policy()
+	if err != nil {
+		return "", err
+	}
+	guard, err := signature.NewPolicyContext(policy)
+	if err != nil {
+		return "", fmt.Errorf("signature policy: %w", err)
+	}
+	defer func() { _ = guard.Destroy() }()
+
+	ctx, watch := watchStall(ctx, i.o.StallTimeout)
+	var resolved types.ImageReference
+	manifest, err := copy.Image(ctx, guard, dst, src, &copy.Options{
+		SourceCtx: sys, DestinationCtx: sys,
+		Progress: watch.events, ProgressInterval: watch.interval,
+		MaxParallelDownloads:    i.o.ParallelBlob,
+		ReportResolvedReference: &resolved,
+	})
+	watch.stop()
+	if err != nil {
+		return "", classify(ctx, err)
+	}
+	_, img, err := istorage.ResolveReference(resolved)
+	if err != nil {
+		return "", fmt.Errorf("find the pulled image: %w", err)
+	}
+	return img.ID, nameDigest(back, img, named, manifest)
+}

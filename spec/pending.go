@@ -1,0 +1,11 @@
+package spec
+
+// pending lists the calls that answer Unimplemented and have no rule yet.
+var pending = []string{
+	"StreamPodSandboxes", "StreamContainers", "UpdateContainerResources", "ReopenContainerLog",
+	"Exec", "Attach", "PortForward",
+	"ContainerStats", "ListContainerStats", "StreamContainerStats", "PodSandboxStats", "ListPodSandboxStats", "StreamPodSandboxStats",
+	"UpdateRuntimeConfig", "CheckpointContainer", "CheckpointPod", "RestorePod", "GetContainerEvents",
+	"ListMetricDescriptors", "ListPodSandboxMetrics", "StreamPodSandboxMetrics", "UpdatePodSandboxResources",
+	"StreamImages",
+}
