@@ -26,20 +26,23 @@ func judge(r ginkgo.SpecReport) report.Probe {
 	if !status.Good() {
 		message += log(r)
 	}
-	return report.Probe{
-		Name: c.Name, Kind: c.Kind, Location: c.Location, Rules: c.Rules, Status: status, Message: message,
-		DurationMS: float64(r.RunTime.Round(10*time.Microsecond).Microseconds()) / 1000,
-	}
+	p := c.probe(status, message)
+	p.DurationMS = float64(r.RunTime.Round(10*time.Microsecond).Microseconds()) / 1000
+	return p
 }
+
+func (c Case) probe(s report.Status, message string) report.Probe {
+	return report.Probe{Name: c.Name, Kind: c.Kind, Location: c.Location, Rules: c.Rules, Status: s, Message: message}
+}
+
+const notRun = "the probe did not run"
 
 func verdict(r ginkgo.SpecReport) (report.Status, string) {
 	switch {
 	case r.State == types.SpecStatePassed:
 		return report.Pass, ""
-	case r.State == types.SpecStatePending:
-		return report.Unobserved, "the probe is pending"
 	case r.State == types.SpecStateSkipped && r.NumAttempts == 0:
-		return report.Unobserved, "the probe did not run"
+		return report.Unobserved, notRun
 	case r.State == types.SpecStateSkipped:
 		if what, ok := target.Unsupported(r.Failure.Message); ok {
 			return report.Unsupported, what
@@ -67,7 +70,7 @@ func said(state types.SpecState, f types.Failure) string {
 		message += " " + f.ForwardedPanic
 	}
 	if f.Location.FileName != "" {
-		message += "\nat " + f.Location.String()
+		message += "\nat " + place(f.Location)
 	}
 	return message
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -59,8 +60,18 @@ func makePlan(cfg Config) (plan, error) {
 	if err := checkProfile(cfg.Profile, known); err != nil {
 		return p, err
 	}
+	if err := p.walk(known); err != nil {
+		return p, err
+	}
+	p.rules = p.reported(chosen)
+	return p, nil
+}
+
+// walk collects the selected cases and checks all of them, selected or not.
+func (p *plan) walk(known map[string]bool) error {
 	config, reporter := p.ginkgo()
 	preview := ginkgo.PreviewSpecs("CRI conformance", config, reporter)
+	seen := map[string]bool{}
 	var errs []error
 	for _, r := range preview.SpecReports {
 		if r.LeafNodeType != types.NodeTypeIt {
@@ -68,22 +79,35 @@ func makePlan(cfg Config) (plan, error) {
 		}
 		c := caseOf(r)
 		errs = append(errs, c.check(known))
+		if r.State == types.SpecStatePending {
+			errs = append(errs, fmt.Errorf("probe %q (%s) is pending: a rule would go unobserved unnoticed", c.Name, c.Location))
+		}
+		if seen[c.Name] {
+			errs = append(errs, fmt.Errorf("two probes are named %q (%s)", c.Name, c.Location))
+		}
+		seen[c.Name] = true
 		if r.State == types.SpecStatePassed {
 			p.cases = append(p.cases, c)
 			p.names[c.Name] = true
 		}
 	}
 	slices.SortFunc(p.cases, func(a, b Case) int { return cmp.Compare(a.Name, b.Name) })
-	p.rules = p.reported(chosen)
-	return p, errors.Join(errs...)
+	return errors.Join(errs...)
 }
 
 func caseOf(r ginkgo.SpecReport) Case {
-	c := Case{Name: r.FullText(), Kind: report.Handwritten, Location: r.LeafNodeLocation.String(), Rules: target.RulesOf(r.Labels())}
+	c := Case{Name: r.FullText(), Kind: report.Handwritten, Location: place(r.LeafNodeLocation), Rules: target.RulesOf(r.Labels())}
 	if target.IsDerived(r.Labels()) {
 		c.Kind = report.Derived
 	}
 	return c
+}
+
+// place is a code location without the directories of the machine that built
+// the suite: "probe/version.go:24".
+func place(l types.CodeLocation) string {
+	dir, file := filepath.Split(l.FileName)
+	return fmt.Sprintf("%s:%d", filepath.Join(filepath.Base(dir), file), l.LineNumber)
 }
 
 func (c Case) check(known map[string]bool) error {

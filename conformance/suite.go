@@ -22,6 +22,7 @@ import (
 	"github.com/onsi/ginkgo/v2/formatter"
 	"github.com/onsi/ginkgo/v2/types"
 	"github.com/onsi/gomega"
+	"github.com/onsi/gomega/format"
 )
 
 // Config says what to run against whom. The zero values of all but Profile are
@@ -110,6 +111,13 @@ func (s *suite) redirect() (restore func()) {
 // register adds the suite's own nodes around the probes'.
 func (s *suite) register() {
 	gomega.RegisterFailHandler(ginkgo.Fail)
+	format.RegisterCustomFormatter(func(value any) (string, bool) {
+		err, ok := value.(error)
+		if !ok || err == nil {
+			return "", false
+		}
+		return err.Error(), true // not the insides of a gRPC status
+	})
 	ginkgo.BeforeSuite(func(ctx context.Context) {
 		if err := s.target.Start(ctx); err != nil {
 			ginkgo.Fail(err.Error())
@@ -168,12 +176,28 @@ func (s *suite) report() report.Report {
 	if v := s.target.Version(); v != nil {
 		run.Daemon = report.Daemon{Name: v.GetRuntimeName(), Version: v.GetRuntimeVersion(), API: v.GetRuntimeApiVersion()}
 	}
+	run.Probes = s.probes()
+	return report.Build(run)
+}
+
+// probes returns the outcome of each selected case, of those too that Ginkgo
+// never came to.
+func (s *suite) probes() []report.Probe {
+	done := map[string]report.Probe{}
 	for _, r := range s.raw.SpecReports {
 		if r.LeafNodeType == types.NodeTypeIt && s.plan.selected(r) {
-			run.Probes = append(run.Probes, judge(r))
+			done[r.FullText()] = judge(r)
 		}
 	}
-	return report.Build(run)
+	all := make([]report.Probe, 0, len(s.plan.cases))
+	for _, c := range s.plan.cases {
+		p, ok := done[c.Name]
+		if !ok {
+			p = c.probe(report.Unobserved, notRun)
+		}
+		all = append(all, p)
+	}
+	return all
 }
 
 // ignored takes Ginkgo's verdict, which knows no declared deviation.
@@ -194,4 +218,3 @@ func (e *Exit) Code() int {
 	}
 	return 0
 }
-

@@ -37,7 +37,7 @@ const onlyIfMade = "own: nothing is left behind"
 var runPodSandbox = Plan{Name: "RunPodSandbox", Object: "sandbox", Facts: sandboxFacts, Backward: true, Steps: []Step{
 	{Name: StepRecord, Undo: true,
 		Rule: must("sandbox.run.record", "The infrastructure container's storage record has the sandbox's ID and exists before anything else of the sandbox.", "design notes: storage").needs(StorageRecords)},
-	{Name: StepFiles, After: []StepName{StepRecord}, Undo: true,
+	{Name: StepFiles, After: []StepName{StepRecord},
 		Rule: must("sandbox.run.files", "The sandbox's resolv.conf and hostname files exist before its containers.", "cri-api v1, PodSandboxConfig.dns_config")},
 	{Name: StepNetNS, After: []StepName{StepRecord}, Unless: OnHostNetwork, Undo: true,
 		Rule: must("sandbox.run.netns", "A sandbox that is not on the host network has a network namespace of its own, pinned before CNI is called.", netnsSource)},

@@ -44,12 +44,10 @@ func (t *T) BeginCase(ctx context.Context) error {
 // EndCase runs the clean-ups, starts a daemon that is not running, and audits:
 // what was not there at BeginCase and does not go in time is a leak. Its error
 // tells all that went wrong. After a leak the daemon is asked to remove whatever
-// sandbox of the suite it lists, so that the next case begins clean.
+// sandbox of the suite it lists, and if it cannot, it begins anew with nothing,
+// so that the next case can tell something.
 func (t *T) EndCase(ctx context.Context) error {
-	errs := []error{t.calm(), t.died()}
-	if t.cfg.Profile.Daemon != nil {
-		errs = append(errs, t.StartDaemon(ctx))
-	}
+	errs := []error{t.calm(), t.revive(ctx)}
 	for i := len(t.cleanups) - 1; i >= 0; i-- {
 		c := t.cleanups[i]
 		bounded, cancel := context.WithTimeout(ctx, cleanupTime)
@@ -63,7 +61,9 @@ func (t *T) EndCase(ctx context.Context) error {
 	errs = append(errs, err)
 	if len(leaks) > 0 {
 		errs = append(errs, fmt.Errorf("leak audit: the case leaves a trace:\n%s", leaks))
-		errs = append(errs, t.sweep(ctx))
+	}
+	if len(leaks) > 0 || err != nil {
+		errs = append(errs, t.tidy(ctx))
 	}
 	return errors.Join(errs...)
 }
@@ -72,6 +72,21 @@ func (t *T) EndCase(ctx context.Context) error {
 func (t *T) calm() error {
 	t.Registry.Set(registry.None)
 	return suiteError(t.Witness.clear())
+}
+
+// revive starts a daemon that is not running. One that exited without being told
+// to is reported; its end may show in a call before it shows in the process.
+func (t *T) revive(ctx context.Context) error {
+	death := t.died()
+	if t.cfg.Profile.Daemon == nil {
+		return nil
+	}
+	err := t.StartDaemon(ctx)
+	if death == nil && errors.Is(err, errDaemonExited) {
+		death = t.died()
+		err = t.StartDaemon(ctx)
+	}
+	return errors.Join(death, err)
 }
 
 // died reports a daemon that exited without being told to.
@@ -144,6 +159,18 @@ func (t *T) Settle(ctx context.Context, before Snapshot) (Leaks, error) {
 func (t *T) Leaked(ctx context.Context, before Snapshot) (string, error) {
 	leaks, err := t.Settle(ctx, before)
 	return strings.TrimSpace(leaks.String()), err
+}
+
+// tidy makes room for the next case after one that left traces.
+func (t *T) tidy(ctx context.Context) error {
+	err := t.sweep(ctx)
+	if err == nil || t.cfg.Profile.Daemon == nil {
+		return err
+	}
+	if resetErr := t.reset(ctx); resetErr != nil {
+		return errors.Join(err, fmt.Errorf("begin anew: %w", resetErr))
+	}
+	return nil
 }
 
 // sweep has the daemon remove every sandbox of the suite that it lists.

@@ -1,6 +1,7 @@
 package target
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -31,14 +32,27 @@ func (t *T) render() error {
 			return fmt.Errorf("daemon.files: %s: %w", name, err)
 		}
 		path := filepath.Join(t.work, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			return fmt.Errorf("daemon.files: %w", err)
-		}
-		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		if err := replace(path, []byte(content)); err != nil {
 			return fmt.Errorf("daemon.files: %w", err)
 		}
 	}
 	return nil
+}
+
+// replace writes a file whole or not at all, and leaves one alone that has the
+// content already: daemons watch their files.
+func replace(path string, content []byte) error {
+	old, err := os.ReadFile(path)
+	if err == nil && bytes.Equal(old, content) {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	if err := os.WriteFile(path+".next", content, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(path+".next", path)
 }
 
 // StartDaemon starts the daemon, if the profile has one and it is not running,
@@ -163,11 +177,11 @@ func (t *T) Reconfigure(ctx context.Context, overrides map[string]string) error 
 }
 
 func (t *T) reload(ctx context.Context) error {
-	if err := t.render(); err != nil {
-		return suiteError(err)
-	}
 	if err := t.StopDaemon(ctx); err != nil {
 		return err
+	}
+	if err := t.render(); err != nil {
+		return suiteError(err)
 	}
 	return t.StartDaemon(ctx)
 }

@@ -58,11 +58,7 @@ func (e *Environment) Save(path string) error {
 	if err != nil {
 		return fmt.Errorf("save environment: %w", err)
 	}
-	next := path + ".next"
-	if err := os.WriteFile(next, append(data, '\n'), 0o600); err != nil {
-		return fmt.Errorf("save environment: %w", err)
-	}
-	if err := os.Rename(next, path); err != nil {
+	if err := replace(path, append(data, '\n')); err != nil {
 		return fmt.Errorf("save environment: %w", err)
 	}
 	return nil

@@ -1,6 +1,7 @@
 package target
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"testing"
@@ -48,7 +49,7 @@ func configured(t *testing.T, p Profile) *T {
 	t.Helper()
 	target := &T{}
 	require.NoError(t, target.Configure(Config{Profile: p, Environment: nowhere()}))
-	t.Cleanup(func() { _ = target.Stop(t.Context()) })
+	t.Cleanup(func() { _ = target.Stop(context.WithoutCancel(t.Context())) })
 	return target
 }
 

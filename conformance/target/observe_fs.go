@@ -30,7 +30,9 @@ func (o *Observer) snapMounts(s Snapshot) error {
 	s.add(Mounts)
 	mounts, err := o.Mounts()
 	for _, m := range mounts {
-		s.add(Mounts, m.FSType+" at "+m.Mountpoint)
+		if ignored, _ := o.ignored(m.Mountpoint); !ignored {
+			s.add(Mounts, m.FSType+" at "+m.Mountpoint)
+		}
 	}
 	return err
 }

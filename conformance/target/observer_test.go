@@ -2,6 +2,7 @@ package target
 
 import (
 	"context"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -58,22 +59,22 @@ func command(t *testing.T, args ...string) {
 	require.NoError(t, err, "%v: %s", args, out)
 }
 
-// A leak of each kind is planted; the audit names it, and nothing else.
-func TestAuditCatches(t *testing.T) {
-	for name, c := range map[string]struct {
-		plant func(*testing.T, place)
-		kind  Kind
-		text  string
-	}{
+// A planting is one leak, and what the audit has to say of it.
+type planting struct {
+	plant func(*testing.T, place)
+	kind  Kind
+	text  string
+}
+
+// hostLeaks are in the kernel.
+func hostLeaks() map[string]planting {
+	return map[string]planting{
 		"mount": {func(t *testing.T, p place) {
 			at := filepath.Join(p.work, "m")
 			require.NoError(t, os.Mkdir(at, 0o700))
 			require.NoError(t, unix.Mount("x", at, "tmpfs", 0, ""))
 			t.Cleanup(func() { require.NoError(t, unix.Unmount(at, 0)) })
 		}, Mounts, "tmpfs at "},
-		"netns without a namespace": {func(t *testing.T, p place) {
-			write(t, "", p.work, "netns", "a")
-		}, Netns, "file without a namespace at "},
 		"process by command line": {func(t *testing.T, p place) { sleep(t, p.work+"/bin/x") }, Processes, "/bin/x 1000"},
 		"process by environment":  {func(t *testing.T, p place) { sleep(t, "sleep", "DIR="+p.work) }, Processes, "sleep 1000"},
 		"zombie of the daemon": {func(t *testing.T, p place) {
@@ -81,7 +82,33 @@ func TestAuditCatches(t *testing.T) {
 			cmd := exec.Command("true")
 			require.NoError(t, cmd.Start())
 			t.Cleanup(func() { _ = cmd.Wait() })
+			require.Eventually(t, func() bool {
+				p, err := readProcess(cmd.Process.Pid)
+				return err == nil && p.State == 'Z'
+			}, 5*time.Second, time.Millisecond)
 		}, Processes, "(state Z): [true]"},
+		"link": {func(t *testing.T, p place) {
+			bridge := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: p.bridge}}
+			require.NoError(t, netlink.LinkAdd(bridge))
+			t.Cleanup(func() { require.NoError(t, netlink.LinkDel(bridge)) })
+			port := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: p.bridge + "p", MasterIndex: bridge.Attrs().Index}, PeerName: p.bridge + "q"}
+			require.NoError(t, netlink.LinkAdd(port))
+			t.Cleanup(func() { require.NoError(t, netlink.LinkDel(port)) })
+		}, Links, "crit"},
+		"NAT rule": {func(t *testing.T, p place) {
+			rule := []string{"POSTROUTING", "-s", "198.51.100.1/32", "-m", "comment", "--comment", p.text, "-j", "ACCEPT"}
+			command(t, append([]string{"iptables", "-w", "-t", "nat", "-A"}, rule...)...)
+			t.Cleanup(func() { command(t, append([]string{"iptables", "-w", "-t", "nat", "-D"}, rule...)...) })
+		}, NATRules, "iptables -A POSTROUTING -s 198.51.100.1/32"},
+	}
+}
+
+// fileLeaks are in files.
+func fileLeaks() map[string]planting {
+	return map[string]planting{
+		"netns without a namespace": {func(t *testing.T, p place) {
+			write(t, "", p.work, "netns", "a")
+		}, Netns, "file without a namespace at "},
 		"storage container": {func(t *testing.T, p place) {
 			write(t, `[{"id":"c1","names":["k8s_x"]}]`, p.work, "storage", "overlay-containers", "volatile-containers.json")
 		}, Containers, "c1 [k8s_x]"},
@@ -103,20 +130,14 @@ func TestAuditCatches(t *testing.T) {
 			write(t, "", p.work, "root", "left")
 			write(t, "", p.work, "root", "a.lock")
 		}, Files, "/root/left"},
-		"link": {func(t *testing.T, p place) {
-			bridge := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: p.bridge}}
-			require.NoError(t, netlink.LinkAdd(bridge))
-			t.Cleanup(func() { require.NoError(t, netlink.LinkDel(bridge)) })
-			port := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: p.bridge + "p", MasterIndex: bridge.Attrs().Index}, PeerName: p.bridge + "q"}
-			require.NoError(t, netlink.LinkAdd(port))
-			t.Cleanup(func() { require.NoError(t, netlink.LinkDel(port)) })
-		}, Links, "crit"},
-		"NAT rule": {func(t *testing.T, p place) {
-			rule := []string{"POSTROUTING", "-s", "198.51.100.1/32", "-m", "comment", "--comment", p.text, "-j", "ACCEPT"}
-			command(t, append([]string{"iptables", "-w", "-t", "nat", "-A"}, rule...)...)
-			t.Cleanup(func() { command(t, append([]string{"iptables", "-w", "-t", "nat", "-D"}, rule...)...) })
-		}, NATRules, "iptables -A POSTROUTING -s 198.51.100.1/32"},
-	} {
+	}
+}
+
+// A leak of each kind is planted; the audit names it, and nothing else.
+func TestAuditCatches(t *testing.T) {
+	all := hostLeaks()
+	maps.Copy(all, fileLeaks())
+	for name, c := range all {
 		t.Run(name, func(t *testing.T) {
 			p := newPlace(t)
 			before, err := p.Snapshot()

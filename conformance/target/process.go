@@ -94,7 +94,7 @@ func (l *logFile) size() int64 {
 
 const (
 	tailBytes = 16 << 10
-	tailLines = 40
+	tailLines = 25
 )
 
 // tail returns the last lines written since offset.

@@ -56,7 +56,7 @@ type WitnessHandler struct {
 // observed.
 type Observe struct {
 	Files    []string `toml:"files"`    // directories whose file names are compared
-	Ignore   []string `toml:"ignore"`   // path.Match patterns of files; "/**" at the end is all below
+	Ignore   []string `toml:"ignore"`   // path.Match patterns of files and mount points; "/**" at the end is all files below
 	Volatile []string `toml:"volatile"` // directories that a reboot empties
 	Netns    []string `toml:"netns"`    // directories of pinned network namespaces
 	Mounts   []string `toml:"mounts"`   // below these each mount is the daemon's; ${WORK} always is

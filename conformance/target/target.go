@@ -158,7 +158,7 @@ func (t *T) Stop(ctx context.Context) error {
 		t.log.Info("kept", "work", t.work)
 		return errors.Join(errs...)
 	}
-	errs = append(errs, t.tearDown(ctx))
+	errs = append(errs, t.tearDown(context.WithoutCancel(ctx))) // each of its steps is bounded
 	t.work = ""
 	return errors.Join(errs...)
 }

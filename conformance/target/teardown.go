@@ -86,8 +86,8 @@ func (t *T) killAll(ctx context.Context) ([]Process, error) {
 	}
 }
 
-// unmountAll unmounts the daemon's mounts, the last first, and returns their
-// mount points.
+// unmountAll unmounts the daemon's mounts, the last first, and returns the
+// mount points of those that are not ignored.
 func (t *T) unmountAll() ([]string, error) {
 	mounts, err := t.observer.Mounts()
 	if err != nil {
@@ -96,10 +96,12 @@ func (t *T) unmountAll() ([]string, error) {
 	var points []string
 	var errs []error
 	for _, m := range slices.Backward(mounts) {
-		if slices.Contains(t.observer.at.Netns, m.Mountpoint) {
+		if slices.Contains(t.observer.at.Netns, m.Mountpoint) && !below(t.work, m.Mountpoint) {
 			continue // the directory's own mount may serve others, too
 		}
-		points = append(points, m.Mountpoint)
+		if ignored, _ := t.observer.ignored(m.Mountpoint); !ignored {
+			points = append(points, m.Mountpoint)
+		}
 		if err := unix.Unmount(m.Mountpoint, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW); err != nil && !errors.Is(err, unix.EINVAL) {
 			errs = append(errs, suiteError(fmt.Errorf("unmount %s: %w", m.Mountpoint, err)))
 		}
@@ -177,6 +179,26 @@ func (t *T) Reboot(ctx context.Context) error {
 		return err
 	}
 	return t.StartDaemon(ctx)
+}
+
+// reset takes everything from the daemon, its persistent directory too, and
+// starts it.
+func (t *T) reset(ctx context.Context) error {
+	if err := t.KillDaemon(ctx); err != nil {
+		return err
+	}
+	if err := t.wipeVolatile(ctx); err != nil {
+		return err
+	}
+	for _, dir := range slices.Concat([]string{t.vars["ROOT"], t.vars["RUNROOT"]}, t.observer.at.Leases) {
+		if err := os.RemoveAll(dir); err != nil {
+			return suiteError(err)
+		}
+	}
+	if err := t.StartDaemon(ctx); err != nil {
+		return err
+	}
+	return t.pullDefault(ctx)
 }
 
 func (t *T) wipeVolatile(ctx context.Context) error {

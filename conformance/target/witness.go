@@ -34,7 +34,7 @@ func (t *T) setUpWitness(ctx context.Context) error {
 	bin := t.vars["BIN"]
 	if t.cfg.BinDir == "" {
 		if err := witness.Build(ctx, bin); err != nil {
-			return err
+			return fmt.Errorf("%w (a directory that holds the programs can be given)", err)
 		}
 	}
 	for _, program := range []string{"witness-oci", "witness-cni"} {

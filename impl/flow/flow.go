@@ -108,7 +108,11 @@ func (r Runner) Undo(ctx context.Context, j Journal, object string, p spec.Plan,
 		}
 		m := Moment{Plan: p.Name, Step: s.Name, Object: object, Undo: true}
 		r.tell(m)
-		if err := w[s.Name].Undo(ctx); err != nil {
+		undo := w[s.Name].Undo
+		if undo == nil {
+			return fmt.Errorf("undo %s: step %q has no undo", s.ID, s.Name)
+		}
+		if err := undo(ctx); err != nil {
 			return fmt.Errorf("undo %s: %w", s.ID, err)
 		}
 		m.After = true

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -218,27 +220,32 @@ func TestRefusals(t *testing.T) {
 
 func TestManyAtOnce(t *testing.T) {
 	const n = 24
-	dir := newDir(t)
-	var wg sync.WaitGroup
-	errs := make([]error, n)
-	for i := range n {
-		wg.Go(func() {
-			errs[i] = Create(t.Context(), Spec{Pins: []Pin{{Net, filepath.Join(dir, fmt.Sprint(i))}}})
-		})
+	for range 5 { // each time the directory has yet to become a mount
+		dir := newDir(t)
+		start, errs := make(chan struct{}), make([]error, n)
+		var wg sync.WaitGroup
+		for i := range n {
+			spec := Spec{Pins: []Pin{{Net, filepath.Join(dir, fmt.Sprint(i))}}}
+			wg.Go(func() {
+				<-start
+				errs[i] = Create(t.Context(), spec)
+			})
+		}
+		close(start)
+		wg.Wait()
+		require.NoError(t, errors.Join(errs...))
+		mounts, err := mountinfo.GetMounts(mountinfo.SingleEntryFilter(dir))
+		require.NoError(t, err)
+		seen := map[uint64]bool{}
+		for i := range n {
+			path := filepath.Join(dir, fmt.Sprint(i))
+			seen[inode(t, path)] = isOpen(t, path)
+			require.NoError(t, Remove(path))
+		}
+		require.Len(t, mounts, 1, "the directory is mounted once")
+		require.Len(t, seen, n)
+		require.NotContains(t, slices.Collect(maps.Values(seen)), false)
 	}
-	wg.Wait()
-	require.NoError(t, errors.Join(errs...))
-	mounts, err := mountinfo.GetMounts(mountinfo.SingleEntryFilter(dir))
-	require.NoError(t, err)
-	require.Len(t, mounts, 1, "the directory is mounted once")
-	seen := map[uint64]bool{}
-	for i := range n {
-		path := filepath.Join(dir, fmt.Sprint(i))
-		require.True(t, isOpen(t, path))
-		seen[inode(t, path)] = true
-		require.NoError(t, Remove(path))
-	}
-	require.Len(t, seen, n)
 	requireNoStrayThread(t)
 }
 

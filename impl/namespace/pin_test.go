@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/moby/sys/mountinfo"
 	"github.com/stretchr/testify/require"
@@ -85,6 +87,55 @@ func TestDirectoryIsShared(t *testing.T) {
 	mounted, err := mountinfo.Mounted(dir)
 	require.NoError(t, err)
 	require.False(t, mounted)
+}
+
+// Whoever makes the directory a mount holds its lock meanwhile; others wait and
+// then find it done.
+func TestDirectoryIsMountedOnce(t *testing.T) {
+	dir := newDir(t)
+	require.NoError(t, os.MkdirAll(dir, 0o755))
+	f, err := os.Open(dir)
+	require.NoError(t, err)
+	defer f.Close()
+	require.NoError(t, unix.Flock(int(f.Fd()), unix.LOCK_EX))
+	done := make(chan error, 1)
+	go func() { done <- shareDir(dir) }()
+	waiter := fmt.Sprintf(":%d 0 EOF", inode(t, dir))
+	require.Eventually(t, func() bool {
+		locks, err := os.ReadFile("/proc/locks")
+		for line := range strings.Lines(string(locks)) {
+			if strings.Contains(line, "-> FLOCK") && strings.Contains(line, waiter) {
+				return true
+			}
+		}
+		return err != nil
+	}, 5*time.Second, time.Millisecond)
+
+	require.NoError(t, unix.Mount(dir, dir, "", unix.MS_BIND, ""))
+	_, err = makeShared(dir)
+	require.NoError(t, err)
+	require.NoError(t, unix.Flock(int(f.Fd()), unix.LOCK_UN))
+	require.NoError(t, <-done)
+	mounts, err := mountinfo.GetMounts(mountinfo.SingleEntryFilter(dir))
+	require.NoError(t, err)
+	require.Len(t, mounts, 1)
+}
+
+// Another program may have pinned namespaces there without making the directory a
+// mount first.
+func TestForeignPinStaysInSight(t *testing.T) {
+	dir := newDir(t)
+	foreign, pin := filepath.Join(dir, "foreign"), Pin{Net, filepath.Join(dir, "ours")}
+	require.NoError(t, os.MkdirAll(dir, 0o755))
+	require.NoError(t, os.WriteFile(foreign, nil, 0o444))
+	require.NoError(t, unix.Mount("/proc/self/ns/net", foreign, "", unix.MS_BIND, ""))
+	t.Cleanup(func() { // the directory's mount hides the first of the two
+		require.NoError(t, unix.Unmount(dir, unix.MNT_DETACH))
+		require.NoError(t, Remove(foreign))
+	})
+	require.NoError(t, Create(t.Context(), Spec{Pins: []Pin{pin}}))
+	require.True(t, isOpen(t, foreign))
+	require.NoError(t, Remove(pin.Path))
 }
 
 func TestDo(t *testing.T) {

@@ -39,7 +39,7 @@ func (m *Manager) watch() {
 			if !ok {
 				return
 			}
-			if !concerns(filepath.Clean(ev.Name), m.cfg.ConfDir) {
+			if !concerns(ev.Name, m.cfg.ConfDir) {
 				continue
 			}
 		case err, ok := <-m.watcher.Errors:
@@ -120,7 +120,8 @@ func lineage(dir string) []string {
 }
 
 // concerns tells whether an event on name can change what is read from dir: name
-// is dir, above it or inside it.
+// is dir, above it or inside it. (fsnotify writes names in the root as "//etc".)
 func concerns(name, dir string) bool {
+	name = filepath.Clean(name)
 	return name == dir || strings.HasPrefix(name, dir+"/") || strings.HasPrefix(dir, name+"/")
 }

@@ -24,15 +24,7 @@ func Container(in ContainerInput) (*specs.Spec, error) {
 }
 
 func container(in ContainerInput) (*specs.Spec, error) {
-	switch {
-	case in.Config == nil:
-		return nil, invalid("config", "is missing")
-	case in.Sandbox == nil:
-		return nil, invalid("sandbox_config", "is missing")
-	case in.RootFS == "":
-		return nil, errors.New("root file system is not known")
-	}
-	if err := checkDevices(in.Config); err != nil {
+	if err := in.check(); err != nil {
 		return nil, err
 	}
 	process, err := containerProcess(in)
@@ -67,6 +59,19 @@ func container(in ContainerInput) (*specs.Spec, error) {
 			ReadonlyPaths:     readonly,
 		},
 	}, nil
+}
+
+// check refuses an input that lacks what every container needs.
+func (in ContainerInput) check() error {
+	switch {
+	case in.Config == nil:
+		return invalid("config", "is missing")
+	case in.Sandbox == nil:
+		return invalid("sandbox_config", "is missing")
+	case in.RootFS == "":
+		return errors.New("root file system is not known")
+	}
+	return checkDevices(in.Config)
 }
 
 // ownHostname is the pod's host name if the runtime makes the UTS namespace. A

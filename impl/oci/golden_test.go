@@ -55,7 +55,8 @@ func TestConfigurationsShareNothing(t *testing.T) {
 	}
 	exec := oci.ExecProcess(spec, []string{"x"}, true)
 	exec.Capabilities.Bounding[0], exec.Rlimits[0].Type, exec.User.AdditionalGids[0] = "changed", "changed", 9
-	*exec.OOMScoreAdj = 1
+	*exec.OOMScoreAdj, exec.Env[0] = 1, "changed"
+	require.Equal(t, "PATH=/bin", spec.Process.Env[0])
 	require.Equal(t, "CAP_CHOWN", spec.Process.Capabilities.Bounding[0])
 	require.Equal(t, 968, *spec.Process.OOMScoreAdj)
 	spec.Annotations["a"] = "changed"

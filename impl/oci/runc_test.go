@@ -34,7 +34,7 @@ func TestRuncPlain(t *testing.T) {
 		"uid": "0", "gid": "0", "Groups": "0 3000", "pwd": "/data", "hostname": "web", "oom": "968", "lang": "C", "self": "1",
 		"CapBnd": held, "CapPrm": held, "CapEff": held, "CapInh": capMask(), "CapAmb": capMask(), "NoNewPrivs": "0",
 		"resolv": "nameserver 192.0.2.1", "root": "rw", "shm": "rw", "procsys": "ro",
-		"mount:/sys": "ro", "mount:/sys/fs/cgroup": "ro", "mount:/data/ro": "ro", "mount:/data/rro": "ro", "mount:/data/rw": "rw",
+		"mount:/sys": "ro", cgroupMount(in.Host): "ro", "mount:/data/ro": "ro", "mount:/data/rro": "ro", "mount:/data/rw": "rw",
 	}, facts)
 }
 
@@ -69,7 +69,7 @@ busybox mknod /tmp/loop b 7 0 && busybox dd if=/dev/ocid-null of=/tmp/out count=
 	all := capMask(in.Host.Capabilities...)
 	requireFacts(t, map[string]string{
 		"CapBnd": all, "CapPrm": all, "CapEff": all, "CapAmb": capMask(), "procsys": "rw",
-		"mount:/sys": "rw", "device": "usable",
+		"mount:/sys": "rw", cgroupMount(in.Host): "rw", "device": "usable",
 	}, facts)
 }
 

@@ -1,7 +1,7 @@
 package oci_test
 
 import (
-	"bytes"
+	"context"
 	"encoding/json"
 	"os"
 	"os/exec"
@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/moby/sys/capability"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -102,21 +103,31 @@ func (b *runcBox) write(spec *specs.Spec) {
 	require.NoError(b.t, os.WriteFile(filepath.Join(b.bundle, "config.json"), data, 0o644))
 }
 
-// runc runs a command and gives what it printed and its exit code.
+// runc runs a command and gives what it printed and its exit code. The output
+// goes to a file: a container that is left running would keep a pipe open.
 func (b *runcBox) runc(args ...string) (string, int) {
 	b.t.Helper()
-	ctx := b.t.Context()
+	ctx, cancel := context.WithTimeout(b.t.Context(), time.Minute)
+	defer cancel()
+	out, err := os.CreateTemp(b.t.TempDir(), "stdout")
+	require.NoError(b.t, err)
+	defer out.Close()
+	errs, err := os.CreateTemp(b.t.TempDir(), "stderr")
+	require.NoError(b.t, err)
+	defer errs.Close()
 	cmd := exec.CommandContext(ctx, "runc", append([]string{"--root", b.root}, args...)...)
-	var out, errs bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	err := cmd.Run()
-	if _, exited := err.(*exec.ExitError); err != nil && !exited {
-		require.NoError(b.t, err)
+	cmd.Stdout, cmd.Stderr = out, errs
+	if err := cmd.Run(); err != nil {
+		var exited *exec.ExitError
+		require.ErrorAs(b.t, err, &exited)
+		require.NoError(b.t, ctx.Err(), "runc %v", args)
 	}
-	if errs.Len() > 0 {
-		b.t.Logf("runc %v: %s", args, errs.String())
+	if said, err := os.ReadFile(errs.Name()); err == nil && len(said) > 0 {
+		b.t.Logf("runc %v: %s", args, said)
 	}
-	return out.String(), cmd.ProcessState.ExitCode()
+	printed, err := os.ReadFile(out.Name())
+	require.NoError(b.t, err)
+	return string(printed), cmd.ProcessState.ExitCode()
 }
 
 // run runs a container to its end; its output must be lines of key=value.
@@ -153,6 +164,15 @@ func capMask(names ...string) string {
 		}
 	}
 	return strings.Repeat("0", 16-len(strconv.FormatUint(mask, 16))) + strconv.FormatUint(mask, 16)
+}
+
+// cgroupMount is the fact that tells whether cgroups can be written. On cgroup
+// v1 runc puts the controllers on a tmpfs that is writable in any case.
+func cgroupMount(host oci.Host) string {
+	if host.CgroupV2 {
+		return "mount:/sys/fs/cgroup"
+	}
+	return "mount:/sys/fs/cgroup/memory"
 }
 
 func requireFacts(t *testing.T, want, got map[string]string) {

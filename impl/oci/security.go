@@ -57,7 +57,7 @@ func checkSeccomp(sc *runtimeapi.LinuxContainerSecurityContext) error {
 	if sc.GetSeccomp().GetProfileType() == runtimeapi.SecurityProfile_Localhost {
 		return &UnsupportedError{Field: securityField + "seccomp.profile_type", What: what}
 	}
-	//nolint:staticcheck // old clients still send the deprecated field.
+	//lint:ignore SA1019 old clients still send the deprecated field.
 	if old := sc.GetSeccompProfilePath(); sc.GetSeccomp() == nil && strings.HasPrefix(old, localhostPrefix) {
 		return &UnsupportedError{Field: securityField + "seccomp_profile_path", What: what}
 	}
@@ -94,7 +94,7 @@ func askedApparmor(sc *runtimeapi.LinuxContainerSecurityContext) (runtimeapi.Sec
 		return p.GetProfileType(), strings.TrimPrefix(p.GetLocalhostRef(), localhostPrefix), "apparmor"
 	}
 	const field = "apparmor_profile"
-	//nolint:staticcheck // old clients still send the deprecated field.
+	//lint:ignore SA1019 old clients still send the deprecated field.
 	old := sc.GetApparmorProfile()
 	switch {
 	case old == "" || old == "runtime/default":

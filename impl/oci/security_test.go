@@ -58,7 +58,8 @@ func TestSeccomp(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			in := plain()
 			security(in).Seccomp = c.profile
-			security(in).SeccompProfilePath = c.old //nolint:staticcheck // the deprecated field is under test
+			//lint:ignore SA1019 the deprecated field is under test
+			security(in).SeccompProfilePath = c.old
 			spec, err := oci.Container(in)
 			if c.field != "" {
 				requireField(t, err, prefix+c.field, true)
@@ -101,7 +102,8 @@ func TestAppArmor(t *testing.T) {
 			in := plain()
 			in.Host.AppArmor, in.Host.AppArmorDefault = !c.off, "dflt"
 			security(in).Apparmor = c.profile
-			security(in).ApparmorProfile = c.old //nolint:staticcheck // the deprecated field is under test
+			//lint:ignore SA1019 the deprecated field is under test
+			security(in).ApparmorProfile = c.old
 			spec, err := oci.Container(in)
 			if c.field != "" {
 				requireField(t, err, c.field, false)

@@ -15,7 +15,7 @@ type Signal struct {
 	Number int
 	// Name such as "SIGTERM" or "SIGRTMIN+3".
 	Name string
-	// CRI is the value to report; SIGNAL_RUNTIME_DEFAULT when CRI has no name for it.
+	// CRI is the value to report in a container's status.
 	CRI runtimeapi.Signal
 }
 
@@ -56,10 +56,11 @@ func ociSignalName(name string) string {
 	return strings.Replace(name, "RTMAXMINUS", "RTMAX-", 1)
 }
 
-// parseSignal reads an image's value: "SIGTERM", "TERM" or "15".
+// parseSignal reads an image's value: "SIGTERM", "TERM" or "15". A signal that
+// CRI has no name for counts as unknown: a status could not report it.
 func parseSignal(value string) (Signal, bool) {
 	number, err := signal.ParseSignal(strings.TrimSpace(value))
-	if err != nil || !signal.ValidSignalForPlatform(number) {
+	if err != nil {
 		return Signal{}, false
 	}
 	for n := range int32(len(runtimeapi.Signal_name)) {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -53,17 +54,10 @@ func (r *OCI) command(ctx context.Context, path string, args ...string) *exec.Cm
 // killCommand ends a child that has not been waited for, with all below it.
 func killCommand(cmd *exec.Cmd, session int) error {
 	st, err := readStat(cmd.Process.Pid)
-	if err == nil {
-		err = killTree(st, session)
+	if err != nil || st.parent != os.Getpid() {
+		return os.ErrProcessDone
 	}
-	return errors.Join(err, ignoreGone(syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)))
-}
-
-func ignoreGone(err error) error {
-	if errors.Is(err, syscall.ESRCH) {
-		return nil
-	}
-	return err
+	return killTree(st, session)
 }
 
 // output runs cmd to its end. A child that keeps the output open is no error.

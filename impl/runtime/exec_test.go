@@ -61,7 +61,10 @@ func TestExecMissingCommand(t *testing.T) {
 		_, err := l.rt.Exec(l.ctx(), "c", Exec{Process: process(command)})
 		require.ErrorIs(t, err, ErrExecFailed)
 		require.NotErrorIs(t, err, ErrNotRunning)
-		require.ErrorContains(t, err, command)
+		var e *Error
+		require.ErrorAs(t, err, &e)
+		require.NotEmpty(t, e.Message)
+		require.Positive(t, e.ExitCode)
 	}
 	_, err := l.rt.Exec(l.ctx(), "c", Exec{Process: process("true"), Timeout: time.Nanosecond})
 	require.ErrorIs(t, err, ErrTimeout)

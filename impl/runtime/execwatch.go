@@ -103,7 +103,7 @@ type execWatch struct {
 	out     *execStreams
 
 	mu      sync.Mutex
-	session int // led by the command, 0 as long as that is not verified
+	session int // the command's, 0 as long as that is not verified
 }
 
 // begin looks after the command from another goroutine until stop is called.
@@ -135,9 +135,9 @@ func (w *execWatch) awaitEnd(ctx context.Context) bool {
 		if st.parent != w.cmd.Process.Pid {
 			return false // not the command's process
 		}
-		if st.session == st.pid {
+		if ours, err := unix.Getsid(0); err == nil && st.session != ours {
 			w.mu.Lock()
-			w.session = st.pid
+			w.session = st.session
 			w.mu.Unlock()
 		}
 		p, err := openProcess(st.pid, st.start)

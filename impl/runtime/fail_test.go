@@ -124,13 +124,15 @@ func TestCreateCutOffInRunc(t *testing.T) {
 		s.Hooks = &specs.Hooks{CreateRuntime: []specs.Hook{{Path: "/bin/sleep", Args: []string{"sleep", "1000"}}}}
 	})
 	ctx, cancel := context.WithCancel(l.ctx())
+	done := make(chan error, 1)
 	go func() {
-		defer cancel()
-		for len(l.cgroups()) == 0 && ctx.Err() == nil {
-			time.Sleep(time.Millisecond)
-		}
+		_, err := l.rt.Create(ctx, c)
+		done <- err
 	}()
-	require.ErrorIs(t, l.requireFailedCreate(ctx, c, "canceled"), context.Canceled)
+	require.Eventually(t, func() bool { return len(l.cgroups()) > 0 }, 10*time.Second, time.Millisecond)
+	cancel()
+	require.ErrorIs(t, <-done, context.Canceled)
+	l.requireNothing()
 	for _, after := range []time.Duration{1, 2, 4, 6, 8, 10, 12, 15, 20, 30} {
 		ctx, cancel := context.WithTimeout(l.ctx(), after*time.Millisecond)
 		require.ErrorIs(t, l.requireFailedCreate(ctx, c, "deadline"), context.DeadlineExceeded)
@@ -191,7 +193,7 @@ func TestRuntimeVanishes(t *testing.T) {
 }
 
 func TestCommandsOfAHangingRuntime(t *testing.T) {
-	l := newLabWith(t, fakeRuntime(t, "sleep 1000 & setsid sleep 1000 & sleep 1000"))
+	l := newLabWith(t, fakeRuntime(t, "sleep 1000 & setsid sleep 1000 & (sleep 1000 &) ; sleep 1000"))
 	for name, f := range map[string]func(context.Context) error{
 		"start": func(ctx context.Context) error { return l.rt.Start(ctx, "c") },
 		"kill":  func(ctx context.Context) error { return l.rt.Kill(ctx, "c", 15, false) },

@@ -10,7 +10,8 @@ import (
 )
 
 const (
-	maxMessage      = 2048 // bytes of a runtime's message in an error
+	maxStderr       = 64 << 10 // bytes looked at, the last ones
+	maxMessage      = 2048     // bytes of a runtime's message in an error
 	maxMessageLines = 3
 )
 
@@ -23,6 +24,7 @@ var (
 // the error lines of a structured log (text or JSON) if there are some, the
 // first line of a Go panic, otherwise the last few lines that are not a log's.
 func message(stderr []byte) string {
+	stderr = stderr[max(0, len(stderr)-maxStderr):]
 	var failed, plain []string
 	for line := range strings.Lines(strings.ToValidUTF8(string(stderr), "\uFFFD")) {
 		line = printable(line)

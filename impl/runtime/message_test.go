@@ -3,6 +3,7 @@ package runtime
 import (
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
@@ -26,6 +27,14 @@ func TestMessage(t *testing.T) {
 	long := message([]byte(strings.Repeat("ä\xff", 5000)))
 	require.True(t, utf8.ValidString(long))
 	require.Less(t, len(long), maxMessage+8)
+}
+
+func TestMessageOfMuchIsQuick(t *testing.T) {
+	for _, s := range []string{"\n", "level=", `level=error msg="`, `{"msg":`, "\\", "a b failed: "} {
+		began := time.Now()
+		message([]byte(strings.Repeat(s, 16<<20/len(s))))
+		require.Less(t, time.Since(began), time.Second, s)
+	}
 }
 
 func FuzzMessage(f *testing.F) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -18,9 +19,9 @@ const killTimeout = 5 * time.Second
 
 // stat is what we need of /proc/PID/stat.
 type stat struct {
-	pid, parent, session int
-	state                byte
-	start                uint64
+	pid, parent, group, session int
+	state                       byte
+	start                       uint64
 }
 
 func (s stat) dead() bool { return s.state == 'Z' || s.state == 'X' }
@@ -38,6 +39,7 @@ func readStat(pid int) (stat, error) {
 	}
 	s := stat{pid: pid, state: f[0][0]}
 	s.parent, _ = strconv.Atoi(string(f[1]))
+	s.group, _ = strconv.Atoi(string(f[2]))
 	s.session, _ = strconv.Atoi(string(f[3]))
 	s.start, err = strconv.ParseUint(string(f[19]), 10, 64)
 	return s, err
@@ -78,33 +80,28 @@ func procNames() ([]int, error) {
 }
 
 // below picks from all the live processes below root, root excluded: its
-// descendants, and the members of a session that one of them or the process
-// numbered session (0: none) leads, which may have lost their parent.
+// descendants, and those of its process group and of their sessions, which may
+// have lost their parent. A session is entered by birth only, so one that is not
+// ours began below root. session is one more to count in, 0 for none.
 func below(all []stat, root, session int) []stat {
+	ours, _ := unix.Getsid(0)
 	in := map[int]bool{root: true}
-	leads := map[int]bool{}
-	if session > 0 {
-		leads[session] = true
-	}
+	sessions := map[int]bool{session: true}
 	for grown := true; grown; {
 		grown = false
 		for _, s := range all {
-			if in[s.pid] || !in[s.parent] && !leads[s.session] {
-				continue
+			if s.pid != root && !in[s.pid] {
+				if !in[s.parent] && s.group != root && (s.session == 0 || !sessions[s.session]) {
+					continue
+				}
+				in[s.pid], grown = true, true
 			}
-			in[s.pid], grown = true, true
-			if s.session == s.pid {
-				leads[s.pid] = true
+			if in[s.pid] && s.session != ours && !sessions[s.session] {
+				sessions[s.session], grown = true, true
 			}
 		}
 	}
-	var found []stat
-	for _, s := range all {
-		if in[s.pid] && s.pid != root && !s.dead() {
-			found = append(found, s)
-		}
-	}
-	return found
+	return slices.DeleteFunc(slices.Clone(all), func(s stat) bool { return !in[s.pid] || s.pid == root || s.dead() })
 }
 
 // killTree ends process root, a process of ours, and all below it. Everything

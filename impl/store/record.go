@@ -73,8 +73,9 @@ func decode(text string) (Metadata, error) {
 // kubelet makes new ones after a reboot, so the flushes would protect nothing: a
 // power loss loses the record at worst, Open copes with a file torn by it, and
 // GarbageCollect removes what the record pointed at. Images are never volatile.
-// Create and delete of one record took 12 ms instead of 41 ms on the ext4 disk
-// this was measured on (BenchmarkRecord).
+// Create and delete of one record is about a fifth faster so (BenchmarkRecord),
+// but what counts is the container: its fsync does not wait for the disk, and
+// unmounting its filesystem does not flush it.
 func (s *Store) CreateSandbox(id string, m Metadata) error {
 	m.Pod, m.PodID = true, id
 	return s.create(id, "", m)

@@ -36,6 +36,10 @@ const (
 	DiesOnRun = "dies-on-run" // exits with 4 at RunPodSandbox of a pod named "bomb"
 )
 
+// BrokenState is a file in the root directory with which the daemon does not
+// start.
+const BrokenState = "broken"
+
 // Main is the daemon if the environment asks for it; it does not return then.
 // A test's TestMain calls it first.
 func Main() {
@@ -54,6 +58,10 @@ func Main() {
 	if s.has(NoStart) {
 		fmt.Fprintln(os.Stderr, "fake daemon: cannot start")
 		os.Exit(3)
+	}
+	if _, err := os.Stat(s.file(BrokenState)); err == nil {
+		fmt.Fprintln(os.Stderr, "fake daemon: state is broken")
+		os.Exit(6)
 	}
 	if err := s.serve(*listen); err != nil {
 		fmt.Fprintln(os.Stderr, "fake daemon:", err)

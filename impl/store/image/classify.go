@@ -21,12 +21,13 @@ func classify(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if class := class(err); class != nil {
-		return fmt.Errorf("%w: %w", class, err)
+	if found := class(err); found != nil {
+		return fmt.Errorf("%w: %w", found, err)
 	}
 	return err
 }
 
+// class returns the sentinel an error belongs to, nil if it is a local matter.
 func class(err error) error {
 	var rejected signature.PolicyRequirementError
 	var unsigned signature.InvalidSignatureError

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -36,7 +37,7 @@ import (
 	"ocid/impl/store/image"
 )
 
-const patience = 20 * time.Second
+const patience = 60 * time.Second
 
 func TestMain(m *testing.M) {
 	if store.Reexec() {
@@ -138,9 +139,7 @@ func busybox(t *testing.T, marker string) v1.Image {
 		layer(t, map[string][]byte{"bin/busybox": binary}),
 		layer(t, map[string][]byte{"marker": []byte(marker)}))
 	require.NoError(t, err)
-	img, err = mutate.Config(img, v1.Config{User: "1000:1000", Labels: map[string]string{"marker": marker}, Cmd: []string{"/bin/busybox"}})
-	require.NoError(t, err)
-	return img
+	return describe(t, img, v1.Config{User: "1000:1000", Labels: map[string]string{"marker": marker}, Cmd: []string{"/bin/busybox"}})
 }
 
 // big returns an image with one incompressible layer of n bytes.
@@ -149,6 +148,18 @@ func big(t *testing.T, n int64) v1.Image {
 	l, err := random.Layer(n, types.DockerLayer)
 	require.NoError(t, err)
 	img, err := mutate.AppendLayers(empty.Image, l)
+	require.NoError(t, err)
+	return describe(t, img, v1.Config{})
+}
+
+// describe gives the image its platform and configuration.
+func describe(t *testing.T, img v1.Image, config v1.Config) v1.Image {
+	t.Helper()
+	file, err := img.ConfigFile()
+	require.NoError(t, err)
+	file = file.DeepCopy()
+	file.OS, file.Architecture, file.Config = "linux", runtime.GOARCH, config
+	img, err = mutate.ConfigFile(img, file)
 	require.NoError(t, err)
 	return img
 }

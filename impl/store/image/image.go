@@ -4,8 +4,8 @@
 //
 // It refuses to decide when to pull, which image a container gets, and what an
 // error means to a client; it never asks a question on a terminal, and never
-// holds a lock during a transfer. Pull it alone: two Images on one Store would
-// sweep away each other's layers.
+// holds a lock during a transfer. A Store takes one Images: two would sweep away
+// the layers of each other's pulls.
 package image
 
 import (
@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"go.podman.io/image/v5/types"
@@ -34,7 +35,7 @@ var (
 	ErrNotFound = errors.New("image not found in the registry")
 	// ErrUnauthorized: the registry wants credentials, or other ones.
 	ErrUnauthorized = errors.New("registry refused the credentials")
-	// ErrInvalidReference: the reference or the credentials can't be parsed.
+	// ErrInvalidReference: the reference can't be parsed or stands for no image.
 	ErrInvalidReference = errors.New("invalid image reference")
 	// ErrInvalidAuth: the credentials of the request can't be parsed.
 	ErrInvalidAuth = errors.New("invalid registry credentials")
@@ -87,6 +88,8 @@ type Images struct {
 	gate  gate
 	facts facts
 	meter meter
+	// removals counts the images removed, or about to be.
+	removals atomic.Uint64
 }
 
 // New returns the images of s and clears up after pulls that a crash or a power

@@ -163,7 +163,7 @@ func TestConcurrentPullsListsAndRemoves(t *testing.T) {
 	for _, ref := range refs {
 		for range 2 {
 			wg.Go(func() {
-				for range 5 {
+				for range 4 {
 					_, err := f.pull(t, ref, nil)
 					assert.NoError(t, err)
 					_, err = f.List(t.Context())

@@ -94,11 +94,7 @@ func (i *Images) pullOne(ctx context.Context, back storage.Store, named referenc
 	if err := auth.apply(&sys, named); err != nil {
 		return "", err
 	}
-	id, err = i.transfer(ctx, back, named, &sys, mark)
-	if errors.Is(err, storage.ErrLayerUnknown) && ctx.Err() == nil {
-		// A layer the transfer meant to build on went with another image.
-		id, err = i.transfer(ctx, back, named, &sys, mark)
-	}
+	id, err = i.transferAgain(ctx, back, named, &sys, mark)
 	if err != nil {
 		return "", err
 	}
@@ -107,6 +103,25 @@ func (i *Images) pullOne(ctx context.Context, back storage.Store, named referenc
 	}
 	i.log.Info("image pulled", "image", named.String(), "id", id, "duration", time.Since(start))
 	return id, nil
+}
+
+// retries bounds how often a transfer starts again because of Remove.
+const retries = 10
+
+// transferAgain transfers the image, and starts again when that failed for a
+// local reason while an image was removed: the layers that went with it may be
+// the ones the transfer meant to build on.
+func (i *Images) transferAgain(ctx context.Context, back storage.Store, named reference.Named, sys *types.SystemContext, mark string) (id string, err error) {
+	for range retries {
+		before := i.removals.Load()
+		id, err = i.transfer(ctx, back, named, sys, mark)
+		remote := class(err) != nil || errors.Is(err, ErrRegistryUnavailable)
+		if err == nil || ctx.Err() != nil || remote || before == i.removals.Load() {
+			return id, err
+		}
+		i.log.Debug("pull met a removal; again", "image", named.String(), "err", err)
+	}
+	return id, err
 }
 
 // transfer copies the image into the storage and names it.
@@ -126,17 +141,31 @@ func (i *Images) transfer(ctx context.Context, back storage.Store, named referen
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", ErrInvalidReference, err)
 	}
-	policy, err := i.policy()
+	manifest, resolved, err := i.copy(ctx, dst, src, sys)
 	if err != nil {
 		return "", err
 	}
+	_, img, err := istorage.ResolveReference(resolved)
+	if err != nil {
+		return "", fmt.Errorf("find the pulled image: %w", err)
+	}
+	return img.ID, nameDigest(back, img, named, manifest)
+}
+
+// copy copies src to dst as far as the policy allows, and returns the manifest
+// and a reference to the very image.
+func (i *Images) copy(ctx context.Context, dst, src types.ImageReference, sys *types.SystemContext) ([]byte, types.ImageReference, error) {
+	policy, err := i.policy()
+	if err != nil {
+		return nil, nil, err
+	}
 	guard, err := signature.NewPolicyContext(policy)
 	if err != nil {
-		return "", fmt.Errorf("signature policy: %w", err)
+		return nil, nil, fmt.Errorf("signature policy: %w", err)
 	}
 	defer func() { _ = guard.Destroy() }()
-
 	ctx, watch := watchStall(ctx, i.o.StallTimeout)
+	defer watch.stop()
 	var resolved types.ImageReference
 	manifest, err := copy.Image(ctx, guard, dst, src, &copy.Options{
 		SourceCtx: sys, DestinationCtx: sys,
@@ -144,13 +173,8 @@ func (i *Images) transfer(ctx context.Context, back storage.Store, named referen
 		MaxParallelDownloads:    i.o.ParallelBlob,
 		ReportResolvedReference: &resolved,
 	})
-	watch.stop()
 	if err != nil {
-		return "", classify(ctx, err)
+		return nil, nil, classify(ctx, err)
 	}
-	_, img, err := istorage.ResolveReference(resolved)
-	if err != nil {
-		return "", fmt.Errorf("find the pulled image: %w", err)
-	}
-	return img.ID, nameDigest(back, img, named, manifest)
+	return manifest, resolved, nil
 }

@@ -25,6 +25,7 @@ func (i *Images) Remove(ctx context.Context, ref string) error {
 	if err != nil || record == nil {
 		return err
 	}
+	i.removals.Add(1)
 	_, err = back.DeleteImage(record.ID, true)
 	switch {
 	case errors.Is(err, storage.ErrImageUnknown), errors.Is(err, storage.ErrNotAnImage):

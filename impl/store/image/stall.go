@@ -38,6 +38,7 @@ func watchStall(ctx context.Context, timeout time.Duration) (context.Context, st
 	w.stop = func() {
 		close(w.events)
 		<-done
+		cancel(nil)
 	}
 	return ctx, w
 }

@@ -1,0 +1,51 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"ocid/spec"
+)
+
+// A fault breaks a promise: a change of one place of the source, which must be
+// found exactly once.
+type fault struct {
+	rule      spec.ID
+	op        string
+	file      string
+	old, with string
+}
+
+// build builds the daemon with the fault.
+func (f *fault) build(ctx context.Context, tmp, out string) error {
+	path, err := filepath.Abs(f.file)
+	if err != nil {
+		return err
+	}
+	source, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if n := strings.Count(string(source), f.old); n != 1 {
+		return fmt.Errorf("%s: the place to break is there %d times: %q", f.file, n, f.old)
+	}
+	broken := out + ".go"
+	defer os.Remove(broken)
+	if err := os.WriteFile(broken, []byte(strings.Replace(string(source), f.old, f.with, 1)), 0o644); err != nil {
+		return err
+	}
+	overlay := out + ".overlay.json"
+	defer os.Remove(overlay)
+	data, err := json.Marshal(map[string]map[string]string{"Replace": {path: broken}})
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(overlay, data, 0o644); err != nil {
+		return err
+	}
+	return goBuild(ctx, out, "-overlay", overlay, "./cmd/ocid")
+}

@@ -1,0 +1,250 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"ocid/conformance/report"
+	"ocid/spec"
+	"ocid/tools/mutate/mutant"
+)
+
+// A job is one broken daemon and the mutants that its run judges.
+type job struct {
+	name    string // of the mutant or group
+	mutants []verdict
+	fault   *fault // nil: broken by its book
+}
+
+// A verdict is what became of one mutant.
+type verdict struct {
+	Rule         spec.ID `json:"-"`
+	Op           string  `json:"op"`
+	KilledBy     string  `json:"killed_by"` // "probe", "derived", "error" (the run broke off), or "" for a survivor
+	Unobservable bool    `json:"unobservable"`
+	Message      string  `json:"message,omitempty"` // of the first probe that failed
+}
+
+type runner struct {
+	options
+	tmp, env string
+	rules    map[spec.ID]spec.Rule
+
+	mu   sync.Mutex
+	done []verdict
+	left int
+}
+
+func run(ctx context.Context, o options) (bool, error) {
+	start := time.Now()
+	tmp, err := os.MkdirTemp("/tmp", "mutate")
+	if err != nil {
+		return false, err
+	}
+	defer os.RemoveAll(tmp)
+	r := &runner{options: o, tmp: tmp, rules: map[spec.ID]spec.Rule{}}
+	book := spec.Default()
+	for _, rule := range book.Rules() {
+		r.rules[rule.ID] = rule
+	}
+	if err := r.build(ctx); err != nil {
+		return false, err
+	}
+	stop, err := r.startEnvironment(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer stop()
+	if err := r.runAll(ctx, r.jobs()); err != nil {
+		return false, err
+	}
+	return r.finish(time.Since(start))
+}
+
+// jobs groups the mutants that are asked for.
+func (r *runner) jobs() (jobs []*job) {
+	groups := map[string]*job{}
+	for _, m := range mutant.All() {
+		if !r.asked(m.Rule) {
+			continue
+		}
+		name := m.Name()
+		if m.Group != "" && r.rule == "" {
+			name = m.Group
+		}
+		if groups[name] == nil {
+			groups[name] = &job{name: name}
+			jobs = append(jobs, groups[name])
+		}
+		groups[name].mutants = append(groups[name].mutants, r.verdict(m.Rule, m.Op))
+	}
+	for i := range faults {
+		if f := &faults[i]; r.asked(f.rule) {
+			jobs = append(jobs, &job{name: string(f.rule) + ": " + f.op, fault: f, mutants: []verdict{r.verdict(f.rule, f.op)}})
+		}
+	}
+	return jobs
+}
+
+func (r *runner) verdict(rule spec.ID, op string) verdict {
+	return verdict{Rule: rule, Op: op, Unobservable: r.rules[rule].Unobservable != ""}
+}
+
+func (r *runner) asked(rule spec.ID) bool {
+	prefix, wild := strings.CutSuffix(r.rule, "*")
+	return r.rule == "" || string(rule) == r.rule || wild && strings.HasPrefix(string(rule), prefix)
+}
+
+// build makes the daemon that takes its mutant from the environment.
+func (r *runner) build(ctx context.Context) error {
+	return goBuild(ctx, filepath.Join(r.tmp, "ocid-mutant"), "./tools/mutate/ocid-mutant")
+}
+
+func goBuild(ctx context.Context, out string, args ...string) error {
+	cmd := exec.CommandContext(ctx, "go", append([]string{"build", "-o", out}, args...)...)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if text, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("go build: %w\n%s", err, text)
+	}
+	return nil
+}
+
+// startEnvironment starts one registry for all runs.
+func (r *runner) startEnvironment(ctx context.Context) (stop func(), err error) {
+	r.env = filepath.Join(r.tmp, "env.json")
+	cmd := exec.CommandContext(ctx, filepath.Join(r.bin, "criconform"), "env", r.env)
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		return nil, err
+	}
+	line := make([]byte, 1) // it says something when it is ready
+	if _, err := out.Read(line); err != nil {
+		return nil, errors.Join(fmt.Errorf("criconform env: %w", err), cmd.Wait())
+	}
+	return func() {
+		_ = cmd.Process.Signal(os.Interrupt)
+		_ = cmd.Wait()
+	}, nil
+}
+
+func (r *runner) runAll(ctx context.Context, jobs []*job) error {
+	r.left = len(jobs)
+	fmt.Printf("%d runs, %d side by side\n", len(jobs), r.workers)
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(r.workers)
+	for _, j := range jobs {
+		group.Go(func() error {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			start := time.Now()
+			if err := r.judge(ctx, j); err != nil {
+				return fmt.Errorf("%s: %w", j.name, err)
+			}
+			r.record(j, time.Since(start))
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+// judge runs the probes of a job's rules against its daemon.
+func (r *runner) judge(ctx context.Context, j *job) error {
+	daemon := filepath.Join(r.tmp, "ocid-mutant")
+	if j.fault != nil {
+		daemon = filepath.Join(r.tmp, fmt.Sprintf("ocid-%p", j))
+		defer os.Remove(daemon)
+		if err := j.fault.build(ctx, r.tmp, daemon); err != nil {
+			return err
+		}
+	}
+	rep, err := r.conform(ctx, j, daemon, report.Handwritten)
+	if err != nil {
+		return err
+	}
+	survivors := apply(j.mutants, rep, "probe")
+	if survivors == 0 {
+		return nil
+	}
+	if rep, err = r.conform(ctx, j, daemon, report.Derived); err != nil {
+		return err
+	}
+	apply(j.mutants, rep, "derived")
+	return nil
+}
+
+// conform runs criconform on the rules of a job.
+func (r *runner) conform(ctx context.Context, j *job, daemon string, kind report.Kind) (*report.Report, error) {
+	out := filepath.Join(r.tmp, fmt.Sprintf("%p.json", j))
+	defer os.Remove(out)
+	args := []string{"run", "--quiet", "--profile", r.profile, "--daemon", daemon, "--bin-dir", r.bin, "--env", r.env,
+		"--kind", string(kind), "--report-json", out}
+	if len(j.mutants) == 1 {
+		args = append(args, "--fail-fast")
+	}
+	for _, v := range j.mutants {
+		if v.KilledBy == "" {
+			args = append(args, "--rule", string(v.Rule))
+		}
+	}
+	cmd := exec.CommandContext(ctx, filepath.Join(r.bin, "criconform"), args...)
+	cmd.Env = append(os.Environ(), "OCID_MUTANT="+j.name)
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	text, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		return nil, err
+	}
+	data, err := os.ReadFile(out)
+	if err != nil {
+		return nil, fmt.Errorf("criconform wrote no report: %s", text)
+	}
+	rep := &report.Report{}
+	return rep, json.Unmarshal(data, rep)
+}
+
+// apply notes who is killed by what a report says, and returns how many are
+// not. A daemon that is too broken to be probed is noticed as well.
+func apply(vs []verdict, rep *report.Report, by string) (survivors int) {
+	status := map[string]report.Rule{}
+	for _, rule := range rep.Rules {
+		status[rule.ID] = rule
+	}
+	for i := range vs {
+		v := &vs[i]
+		if v.KilledBy != "" {
+			continue
+		}
+		switch rule := status[string(v.Rule)]; {
+		case rule.Status == report.Fail:
+			v.KilledBy, v.Message = by, rule.Message
+		case rule.Status == report.Error, by == "probe" && len(rep.Problems) > 0:
+			v.KilledBy, v.Message = "error", problem(rule, rep)
+		default:
+			survivors++
+		}
+	}
+	return survivors
+}
+
+func problem(rule report.Rule, rep *report.Report) string {
+	if rule.Message != "" || len(rep.Problems) == 0 {
+		return rule.Message
+	}
+	return rep.Problems[0].Message
+}
