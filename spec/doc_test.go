@@ -182,13 +182,13 @@ func flaws(text string, rules []Rule) (wrong []string) {
 
 func TestDocumentIsWhole(t *testing.T) {
 	b := Default()
-	assert.Empty(t, flaws(renderDefault(t, nil), b.Rules()))
+	none(t, flaws(renderDefault(t, nil), b.Rules()))
 	everything := &coverage{Rules: map[ID]ruleCoverage{}}
 	for _, r := range b.Rules() {
 		everything.Rules[r.ID] = ruleCoverage{Probes: []string{"p"}, Mutants: []mutant{{Op: "flip", KilledBy: "probe"}}}
 	}
 	text := renderDefault(t, everything)
-	assert.Empty(t, flaws(text, b.Rules()))
+	none(t, flaws(text, b.Rules()))
 	assert.Contains(t, text, fmt.Sprintf("| killed by probes | %d |", len(b.Rules())))
 	assert.NotContains(t, text, "Not measured yet")
 }

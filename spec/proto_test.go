@@ -46,16 +46,23 @@ func strayCalls(b *Book) (wrong []string) {
 
 func TestEveryCallHasARuleOrIsPending(t *testing.T) {
 	b := Default()
-	assert.Empty(t, strayCalls(&b))
+	none(t, strayCalls(&b))
 	assert.Len(t, slices.Compact(slices.Sorted(slices.Values(b.Pending))), len(b.Pending), "a call is pending twice")
 }
 
 func TestStrayCallsAreFound(t *testing.T) {
 	b := Default()
-	b.Pending = append(b.Pending[1:], "Version", "Teleport")
+	ruled := b.RPCs()
+	b.Pending = nil
+	for name := range calls() {
+		if !ruled[name] && name != "StreamImages" {
+			b.Pending = append(b.Pending, name)
+		}
+	}
+	b.Pending = append(b.Pending, "Version", "Teleport")
 	b.Promises = append(b.Promises, Promise{RPC: "Fly"}, Promise{RPC: ""})
 	assert.Equal(t, []string{
-		"StreamPodSandboxes: has a rule is false, is pending is false",
+		"StreamImages: has a rule is false, is pending is false",
 		"Version: has a rule is true, is pending is true",
 		"Teleport: is no RPC of CRI",
 		"Fly: is no RPC of CRI",

@@ -25,7 +25,7 @@ func (s *Server) createWorks(id string) flow.Works {
 		spec.StepRecord: {Do: s.withContainer(id, s.addContainerRecord), Undo: s.byID(id, s.deleteRecord)},
 		spec.StepMount:  {Do: s.byID(id, s.mountRoot), Undo: s.byID(id, s.unmountRoot)},
 		spec.StepConfig: {Do: s.withContainer(id, s.writeContainerConfig)},
-		spec.StepCreate: {Do: s.withContainer(id, s.createInRuntime), Undo: s.withContainer(id, s.deleteInRuntime)},
+		spec.StepCreate: {Do: s.withContainer(id, s.createInRuntime), Undo: s.withContainer(id, s.undoInRuntime)},
 	}
 }
 
@@ -59,8 +59,11 @@ func (s *Server) addContainerRecord(_ context.Context, id string, c *Container) 
 }
 
 func (s *Server) mountRoot(_ context.Context, id string) error {
-	_, err := s.Store.Mount(id)
-	return err
+	root, err := s.Store.Mount(id)
+	if err != nil {
+		return err
+	}
+	return s.containers.Change(id, func(c *Container) { c.RootFS = root })
 }
 
 func (s *Server) unmountRoot(_ context.Context, id string) error { return s.Store.Unmount(id) }
@@ -68,15 +71,11 @@ func (s *Server) unmountRoot(_ context.Context, id string) error { return s.Stor
 // writeContainerConfig builds the OCI configuration and keeps it in both of
 // the container's directories.
 func (s *Server) writeContainerConfig(ctx context.Context, id string, c *Container) error {
-	root, err := s.Store.Mount(id)
-	if err != nil {
-		return err
-	}
 	img, err := s.Images.Status(ctx, c.ImageID)
 	if err != nil || img == nil {
 		return fmt.Errorf("image %s: not found (%w)", c.ImageID, err)
 	}
-	in, err := s.containerInput(id, c, root, img.Config)
+	in, err := s.containerInput(id, c, img.Config)
 	if err != nil {
 		return err
 	}
@@ -91,14 +90,14 @@ func (s *Server) writeContainerConfig(ctx context.Context, id string, c *Contain
 	return s.Store.WriteConfig(id, data)
 }
 
-func (s *Server) containerInput(id string, c *Container, root string, img *imgspecv1.Image) (oci.ContainerInput, error) {
+func (s *Server) containerInput(id string, c *Container, img *imgspecv1.Image) (oci.ContainerInput, error) {
 	pod, _ := s.sandboxes.Get(c.PodID)
 	in := oci.ContainerInput{
-		ID: id, Sandbox: pod.Data.Config.M, Config: c.Config.M, Image: img, RootFS: root, Privileged: c.Elevated, Host: s.Host,
+		ID: id, Sandbox: pod.Data.Config.M, Config: c.Config.M, Image: img, RootFS: c.RootFS, Privileged: c.Elevated, Host: s.Host,
 		Annotations: spec.Annotate(s.Book.Annotations, spec.AppContainer, containerValues(id, c, &pod.Data)),
 	}
 	var err error
-	if in.User, err = resolveUser(root, c.Config.M, img); err != nil {
+	if in.User, err = resolveUser(c.RootFS, c.Config.M, img); err != nil {
 		return in, err
 	}
 	if in.Namespaces, err = s.containerNamespaces(c, &pod.Data); err != nil {
@@ -203,6 +202,18 @@ func (s *Server) deleteInRuntime(ctx context.Context, id string, c *Container) e
 	}
 	s.forget(id)
 	return nil
+}
+
+// undoInRuntime takes back createInRuntime. The log of a container that never
+// ran goes too: nothing stands in it.
+func (s *Server) undoInRuntime(ctx context.Context, id string, c *Container) error {
+	if err := s.deleteInRuntime(ctx, id, c); err != nil {
+		return err
+	}
+	if info, err := os.Stat(c.LogPath); err != nil || info.Size() > 0 {
+		return nil
+	}
+	return os.Remove(c.LogPath)
 }
 
 // ociConfig reads the container's OCI configuration back.
