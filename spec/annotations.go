@@ -55,7 +55,7 @@ var annotations = []Annotation{
 	{Key: "io.kubernetes.cri.sandbox-memory", Value: Memory, On: bothObjects,
 		Rule: told("cri.memory", "The runtime is told the pod's memory limit in bytes, from which a VM is sized.", criKeys)},
 	{Key: "io.container.manager", Value: Manager, On: bothObjects,
-		Rule: told("manager", "The runtime is told which daemon manages the container.", crioKeys)},
+		Rule: told("manager", "The runtime is told which daemon manages the container.", "io.container.manager, as CRI-O writes it")},
 }
 
 var annotationPromises = []Promise{

@@ -23,7 +23,9 @@ const (
 var containerLife = Lifecycle{Object: "container", States: containerStates, Rows: []Transition{
 	{On: CreateContainer, From: Absent, Act: Do, Via: Creating, To: Created, Else: Absent, Stuck: Exited,
 		Rule: must("container.create.new", "CreateContainer creates a container whose command has not been executed.", criRuntime+": CreateContainer creates a new container in specified PodSandbox")},
-	{On: CreateContainer, From: Creating | Stopping | Removing, Act: Join,
+	{On: CreateContainer, From: Stopping | Removing, Act: Join,
+		Rule: must("container.create.wait", "CreateContainer waits while the container that an equal call has made is going away.", "own: its name is about to be free")},
+	{On: CreateContainer, From: Creating, Act: Join,
 		Rule: must("container.create.join", "CreateContainer that equals a call in flight joins it and gets the same container ID.", "own: kubelet repeats a call whose deadline has passed")},
 	{On: CreateContainer, From: Created | Starting | Running, Act: Done,
 		Rule: must("container.create.again", "CreateContainer that equals an earlier call gets the ID of the container that call made.", "own: kubelet repeats a call whose deadline has passed")},
@@ -40,12 +42,12 @@ var containerLife = Lifecycle{Object: "container", States: containerStates, Rows
 	{On: StartContainer, From: Created, Act: Do, Via: Starting, To: Running, Else: Exited,
 		Rule: must("container.start.created", "StartContainer starts a created container.", criRuntime+": StartContainer starts the container.")},
 	{On: StartContainer, From: Starting | Running | Stopping | Exited | Removing, Act: Refuse, Code: FailedPrecondition,
-		Rule: must("container.start.again", "StartContainer refuses a container that has been started before.", criRuntime+": ContainerState")},
+		Rule: must("container.start.again", "StartContainer refuses a container that is not CREATED.", criRuntime+": ContainerState")},
 	{On: StartContainer, From: containerUnknown, Act: Refuse, Code: NotFound,
 		Rule: must("container.start.absent", "StartContainer refuses an unknown container with NotFound.", criRuntime)},
 
 	{On: StopContainer, From: Running, Act: Do, Via: Stopping, To: Exited,
-		Rule: must("container.stop.running", "StopContainer ends the container and returns when it is EXITED.", criRuntime+": StopContainer stops a running container with a grace period (i.e., timeout). If a grace period is exceeded, the runtime must forcibly kill the container.")},
+		Rule: must("container.stop.running", "StopContainer ends the container and returns when it is EXITED.", criRuntime+": StopContainer stops a running container with a grace period (i.e., timeout). The runtime must forcibly kill the container after the grace period is reached.")},
 	{On: StopContainer, From: Created, Act: Done,
 		Rule: must("container.stop.created", "StopContainer succeeds on a container that was never started and leaves it CREATED.", criRuntime+": StopContainer stops a running container")},
 	{On: StopContainer, From: Exited, Act: Done,
@@ -77,7 +79,7 @@ var containerLife = Lifecycle{Object: "container", States: containerStates, Rows
 	{On: SandboxStops, From: Created | Running, Act: Do, Via: Stopping, To: Exited,
 		Rule: must("container.sandbox-stop.any", "A container whose sandbox is stopped is EXITED, killed if it runs.", criRuntime+": StopPodSandbox: If there are any running containers in the sandbox, they must be forcibly terminated.")},
 	{On: SandboxStops, From: Absent | Exited, Act: Done,
-		Rule: must("container.sandbox-stop.again", "A container that has exited does not keep its sandbox from stopping.", criRuntime)},
+		Rule: must("container.sandbox-stop.again", "A container that has exited, or is gone meanwhile, does not keep its sandbox from stopping.", criRuntime)},
 	{On: SandboxStops, From: containerBusy, Act: Join,
 		Rule: must("container.sandbox-stop.join", "A sandbox that stops waits for operations in flight on its containers.", own)},
 
@@ -86,5 +88,5 @@ var containerLife = Lifecycle{Object: "container", States: containerStates, Rows
 	{On: ContainerExited, From: Absent | Exited, Act: Done,
 		Rule: must("container.exited.late", "The exit of a container that is known to have exited changes nothing.", own).unseen("nothing changes, which no probe can tell from a change to the same")},
 	{On: ContainerExited, From: containerBusy, Act: Join,
-		Rule: must("container.exited.busy", "The exit of a process waits for an operation in flight on its container.", own).unseen("whoever stops or removes learns the exit itself; after a start the waiting is over in milliseconds")},
+		Rule: must("container.exited.busy", "The exit of a process waits for an operation in flight on its container.", own).unseen("whoever stops or removes learns the exit itself, and what the waiting protects is a state that lasts milliseconds")},
 }}

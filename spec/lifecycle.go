@@ -82,7 +82,7 @@ type Transition struct {
 	// Stuck, if Act is Do and the work is a plan that is taken back: the state
 	// if that fails too, so that the object stays visible and can be removed.
 	Stuck State
-	Code Code  // if Act is Refuse
+	Code  Code // if Act is Refuse
 }
 
 // A Lifecycle is total: every event has exactly one row in every state.
@@ -134,6 +134,14 @@ func (l Lifecycle) Check() (errs []error) {
 	return errs
 }
 
+// busy returns the states in which an operation is in flight.
+func (l Lifecycle) busy() (s States) {
+	for _, t := range l.Rows {
+		s |= t.Via
+	}
+	return s
+}
+
 func (l Lifecycle) checkRow(t Transition) (errs []error) {
 	bad := func(ok bool, what string) {
 		if !ok {
@@ -142,7 +150,9 @@ func (l Lifecycle) checkRow(t Transition) (errs []error) {
 	}
 	bad((t.From|t.Via|t.To|t.Else|t.Stuck)&^l.States == 0, "names a state the object does not have")
 	bad((t.Act == Do) == (t.To != 0), "To belongs to Do and to nothing else")
-	bad(t.Act == Do || t.Via|t.Else|t.Stuck == 0, "Via, Else and Stuck belong to Do")
+	bad(t.Act == Do || t.Via == 0, "Via belongs to Do")
+	bad(t.Via != 0 || t.Else|t.Stuck == 0, "Else and Stuck belong to work, and so to Via")
+	bad(t.Act != Join || t.From&^l.busy() == 0, "a Join is only for states in which an operation is in flight")
 	bad((t.Act == Refuse) == (t.Code != 0), "Code belongs to Refuse and to nothing else")
 	bad(len(t.Via.Each()) <= 1 && len(t.To.Each()) <= 1 && len(t.Else.Each()) <= 1 && len(t.Stuck.Each()) <= 1, "Via, To, Else and Stuck are single states")
 	return errs

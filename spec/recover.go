@@ -38,7 +38,7 @@ var recoverSandbox = Decision[Recovery]{
 		{When: StopOpen, Then: FinishStop, Rule: must("recover.sandbox.stopping", "A stop that a crash cut short is finished.", recoverSource).needs(Restart)},
 		{When: WasStopped, Then: Adopt, Rule: must("recover.sandbox.stopped", "A stopped sandbox is still stopped after a restart.", recoverSource).needs(Restart)},
 		{When: WasReady | NetNSOpen | InfraAlive | RecordKept, Then: Adopt, Rule: must("recover.sandbox.ready", "A READY sandbox with all its parts is READY after a restart.", recoverSource).needs(Restart)},
-		{Then: MarkNotReady, Rule: must("recover.sandbox.broken", "A sandbox that has lost a part, as after a reboot, is NOTREADY and can be removed.", recoverSource).needs(Restart)},
+		{Then: MarkNotReady, Rule: must("recover.sandbox.broken", "A sandbox that has lost a part, as after a reboot, or was NOTREADY before, is NOTREADY and can be removed.", recoverSource).needs(Restart)},
 	},
 }
 

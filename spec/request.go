@@ -29,7 +29,7 @@ const (
 // requests answers: what must a request satisfy before anything is done?
 var requests = sentences([]Requirement{
 	req("run.config", runPod, "config", Required, podSource),
-	req("run.metadata", runPod, "config.metadata", Required, podSource+": metadata"),
+	req("run.metadata", runPod, "config.metadata", Required, podSource+".metadata"),
 	req("run.name", runPod, "config.metadata.name", Required, "cri-api v1, PodSandboxMetadata.name"),
 	req("run.uid", runPod, "config.metadata.uid", Required, "cri-api v1, PodSandboxMetadata.uid"),
 	req("run.namespace", runPod, "config.metadata.namespace", Required, "cri-api v1, PodSandboxMetadata.namespace"),
@@ -51,6 +51,7 @@ var requests = sentences([]Requirement{
 	req("run.pid-mode", runPod, podSec+"namespace_options.pid", OneOf, "cri-api v1, NamespaceOption.pid: a sandbox has no container to target").with("POD", "CONTAINER", "NODE"),
 	req("run.group-needs-user", runPod, podSec+"run_as_group", Needs, "cri-api v1, LinuxSandboxSecurityContext.run_as_group: run_as_group should only be specified when run_as_user is specified; otherwise, the runtime MUST error.").with(podSec + "run_as_user"),
 	req("run.user", runPod, podSec+"run_as_user.value", Between, limits).to(0, 1<<32-2),
+	req("run.group", runPod, podSec+"run_as_group.value", Between, limits).to(0, 1<<32-2),
 	req("run.cgroup-parent-nul", runPod, "config.linux.cgroup_parent", NoNUL, limits),
 
 	req("create.sandbox", create, "pod_sandbox_id", Required, "cri-api v1, CreateContainerRequest.pod_sandbox_id"),
@@ -79,7 +80,7 @@ var requests = sentences([]Requirement{
 	req("create.group", create, ctrSec+"run_as_group.value", Between, limits).to(0, 1<<32-2),
 	req("create.pid-mode", create, ctrSec+"namespace_options.pid", Defined, "cri-api v1, NamespaceMode"),
 	req("create.stop-signal", create, "config.stop_signal", Defined, containerSource+".stop_signal"),
-	req("create.cpu-period", create, "config.linux.resources.cpu_period", Between, "kernel: CFS period is 1 ms to 1 s").to(0, 1000000),
+	req("create.cpu-period", create, "config.linux.resources.cpu_period", Between, "kernel: CFS period is 1 ms to 1 s").to(1000, 1000000),
 	req("create.memory", create, "config.linux.resources.memory_limit_in_bytes", Between, "cri-api v1, LinuxContainerResources").to(0, 1<<62),
 	req("create.oom-score", create, "config.linux.resources.oom_score_adj", Between, "proc(5): oom_score_adj").to(-1000, 1000),
 

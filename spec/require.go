@@ -6,7 +6,7 @@ import "fmt"
 // check but Required passes on a field that is not set.
 type Check string
 
-// The checks. Argument and Limits say what each one reads besides the field.
+// The checks; Other, Lo and Hi are what some of them read besides the field.
 const (
 	Required  Check = "is set"
 	MaxLength Check = "has at most %d bytes"

@@ -20,12 +20,14 @@ const (
 var sandboxLife = Lifecycle{Object: "sandbox", States: sandboxStates, Rows: []Transition{
 	{On: RunPodSandbox, From: Absent, Act: Do, Via: Creating, To: Ready, Else: Absent, Stuck: NotReady,
 		Rule: must("sandbox.run.new", "RunPodSandbox creates a sandbox and returns when it is READY.", criRuntime+": RunPodSandbox creates and starts a pod-level sandbox. Runtimes must ensure the sandbox is in the ready state on success.")},
-	{On: RunPodSandbox, From: Creating | Stopping | Removing, Act: Join,
+	{On: RunPodSandbox, From: Stopping | Removing, Act: Join,
+		Rule: must("sandbox.run.wait", "RunPodSandbox waits while the sandbox that an equal call has made is going away.", "own: its name is about to be free")},
+	{On: RunPodSandbox, From: Creating, Act: Join,
 		Rule: must("sandbox.run.join", "RunPodSandbox that equals a call in flight joins it and gets the same sandbox ID.", "own: kubelet repeats a call whose deadline has passed")},
 	{On: RunPodSandbox, From: Ready, Act: Done,
 		Rule: must("sandbox.run.again", "RunPodSandbox that equals an earlier call gets the ID of the sandbox that is READY.", "own: kubelet repeats a call whose deadline has passed")},
 	{On: RunPodSandbox, From: NotReady | Stopped, Act: Refuse, Code: AlreadyExists,
-		Rule: must("sandbox.run.taken", "RunPodSandbox refuses the name of a sandbox that is no longer READY.", criRuntime+": a stopped sandbox is never started again")},
+		Rule: must("sandbox.run.taken", "RunPodSandbox refuses the name of a sandbox that is no longer READY.", "own: a sandbox that has stopped is never READY again, so it can't be what the caller wants")},
 
 	{On: RunOther, From: Absent, Act: Do, Via: Creating, To: Ready, Else: Absent, Stuck: NotReady,
 		Rule: must("sandbox.run.other-new", "RunPodSandbox creates a sandbox for a name that nobody holds.", criRuntime).unseen("the event only exists when the name is held, so this state is never met")},
@@ -39,7 +41,7 @@ var sandboxLife = Lifecycle{Object: "sandbox", States: sandboxStates, Rows: []Tr
 	{On: StopPodSandbox, From: Stopped, Act: Done,
 		Rule: must("sandbox.stop.again", "StopPodSandbox succeeds on a stopped sandbox.", criRuntime+": This call is idempotent, and must not return an error if all relevant resources have already been reclaimed.")},
 	{On: StopPodSandbox, From: Absent, Act: Done,
-		Rule: must("sandbox.stop.absent", "StopPodSandbox succeeds on an unknown sandbox.", criRuntime+": kubelet will call StopPodSandbox at least once before calling RemovePodSandbox.")},
+		Rule: must("sandbox.stop.absent", "StopPodSandbox succeeds on an unknown sandbox.", criRuntime+": This call is idempotent, and must not return an error if all relevant resources have already been reclaimed.")},
 	{On: StopPodSandbox, From: sandboxBusy, Act: Join,
 		Rule: must("sandbox.stop.join", "StopPodSandbox waits for an operation in flight and then stops what is left to stop.", "own: kubelet stops again and again, in parallel too")},
 
@@ -60,7 +62,7 @@ var sandboxLife = Lifecycle{Object: "sandbox", States: sandboxStates, Rows: []Tr
 	{On: JoinSandbox, From: Absent | Creating, Act: Refuse, Code: NotFound,
 		Rule: must("sandbox.join.absent", "CreateContainer refuses an unknown sandbox with NotFound.", criRuntime)},
 	{On: JoinSandbox, From: Stopping | NotReady | Stopped | Removing, Act: Refuse, Code: FailedPrecondition,
-		Rule: must("sandbox.join.stopped", "CreateContainer refuses a sandbox that is no longer READY.", criRuntime+": StopPodSandbox: a stopped sandbox is not used again")},
+		Rule: must("sandbox.join.stopped", "CreateContainer refuses a sandbox that is no longer READY.", "own: the network of a stopped sandbox is gone; critest calls the opposite a discrepancy")},
 
 	{On: SandboxProcessDied, From: Ready, Act: Do, To: NotReady,
 		Rule: must("sandbox.died.ready", "A sandbox whose infra process has exited is NOTREADY.", criRuntime+": PodSandboxState")},

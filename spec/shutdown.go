@@ -18,7 +18,7 @@ var shutdown = Plan{Name: "Shutdown", Object: "daemon", Steps: []Step{
 	{Name: StepRefuse,
 		Rule: must("shutdown.refuse", "A call that arrives after the signal is refused with Unavailable.", shutdownSource).needs(Restart)},
 	{Name: StepDrain, After: []StepName{StepRefuse},
-		Rule: must("shutdown.drain", "A call that runs when the signal arrives finishes, within the bound of shutdown_timeout.", shutdownSource).needs(Restart)},
+		Rule: must("shutdown.drain", "A call that runs when the signal arrives has shutdown_timeout to finish.", shutdownSource).needs(Restart)},
 	{Name: StepWatchers, After: []StepName{StepDrain},
 		Rule: should("shutdown.watchers", "Watchers of exits and of the CNI configuration end after the last call.", shutdownSource)},
 	{Name: StepStorage, After: []StepName{StepDrain, StepWatchers},

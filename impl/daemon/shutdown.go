@@ -75,7 +75,7 @@ func (d *daemon) closeStorage(context.Context) error {
 	if err == nil && !clean {
 		d.log.Info("container filesystems are in use: the storage driver is left as it is")
 	}
-	return err
+	return errors.Join(err, d.server.ReleaseDirs())
 }
 
 func (d *daemon) closeSocket(context.Context) error {

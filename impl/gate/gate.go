@@ -141,9 +141,11 @@ func Log(ctx context.Context) *slog.Logger {
 	return slog.Default()
 }
 
-// A Coded error knows the gRPC code of its cause; the message stays its own.
+// A Coded error knows the gRPC code of its cause, and the rule that asks for
+// it if there is one; the message stays its own.
 type Coded struct {
 	Code spec.Code
+	Rule spec.ID
 	Err  error
 }
 
@@ -161,7 +163,7 @@ func toStatus(err error) error {
 	case errors.As(err, &refusal):
 		code, rule = refusal.Code, refusal.Rule.ID
 	case errors.As(err, &coded):
-		code = coded.Code
+		code, rule = coded.Code, coded.Rule
 	case errors.Is(err, context.DeadlineExceeded):
 		code = codes.DeadlineExceeded
 	case errors.Is(err, context.Canceled):

@@ -62,7 +62,7 @@ func (s *Server) newContainer(ctx context.Context, req *runtimeapi.CreateContain
 	if row.Code != 0 {
 		return Container{}, &spec.Refusal{Rule: row.Rule, Code: row.Code, Object: "config.linux.security_context.privileged", Reason: "is set"}
 	}
-	if err := resolveMounts(c); err != nil {
+	if err := s.resolveMounts(c); err != nil {
 		return Container{}, err
 	}
 	img, err := s.Images.Status(ctx, c.Image.Image)
@@ -70,7 +70,7 @@ func (s *Server) newContainer(ctx context.Context, req *runtimeapi.CreateContain
 		return Container{}, imageError(err)
 	}
 	if img == nil {
-		return Container{}, &gate.Coded{Code: codes.NotFound, Err: fmt.Errorf("config.image.image: %.200q is not on this node", c.Image.Image)}
+		return Container{}, s.refusal("container.create.image", spec.NotFound, "config.image.image", fmt.Errorf("%.200q is not on this node", c.Image.Image))
 	}
 	return Container{
 		PodID: req.PodSandboxId, Config: kept[*runtimeapi.ContainerConfig]{c}, Handler: pod.Data.Handler,
@@ -88,14 +88,14 @@ func logPath(pod *runtimeapi.PodSandboxConfig, c *runtimeapi.ContainerConfig) st
 }
 
 // resolveMounts replaces each host path by what it leads to.
-func resolveMounts(c *runtimeapi.ContainerConfig) error {
+func (s *Server) resolveMounts(c *runtimeapi.ContainerConfig) error {
 	for i, m := range c.Mounts {
 		if m.GetImage() != nil || m.HostPath == "" {
 			continue
 		}
 		real, err := filepath.EvalSymlinks(m.HostPath)
 		if err != nil {
-			return &gate.Coded{Code: codes.InvalidArgument, Err: fmt.Errorf("config.mounts[%d].host_path: %w", i, err)}
+			return s.refusal("container.create.mount-missing", spec.InvalidArgument, fmt.Sprintf("config.mounts[%d].host_path", i), err)
 		}
 		m.HostPath = real
 	}

@@ -7,10 +7,8 @@ import (
 	"syscall"
 	"time"
 
-	"google.golang.org/grpc/codes"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
-	"ocid/impl/gate"
 	"ocid/impl/ledger"
 	"ocid/impl/oci"
 	"ocid/impl/runtime"
@@ -60,8 +58,10 @@ func (s *Server) startFailed(ctx context.Context, id string, c *Container, cause
 func (s *Server) StopContainer(ctx context.Context, req *runtimeapi.StopContainerRequest) (*runtimeapi.StopContainerResponse, error) {
 	id := s.containers.Resolve(req.ContainerId)
 	deadline := time.Now().Add(time.Duration(req.Timeout) * time.Second)
-	if w := s.watched(id); w != nil {
-		w.shorten(deadline)
+	if e, _ := s.containers.Get(id); e.State&(spec.Running|spec.Stopping) != 0 {
+		if w := s.watched(id); w != nil {
+			w.shorten(deadline)
+		}
 	}
 	err := s.containers.Step(ctx, id, spec.StopContainer, ledger.GiveUp, func(ctx context.Context, id string) error {
 		return s.stopContainer(ctx, id, deadline)
@@ -87,6 +87,7 @@ func (s *Server) stopContainer(ctx context.Context, id string, deadline time.Tim
 		}
 	}
 	if exited, err := w.expire(ctx); exited || err != nil {
+		w.forgive()
 		return err
 	}
 	return s.killContainer(ctx, id, &e.Data)
@@ -189,7 +190,7 @@ func (s *Server) ExecSync(ctx context.Context, req *runtimeapi.ExecSyncRequest) 
 		Process: oci.ExecProcess(config, req.Cmd, false), Timeout: time.Duration(req.Timeout) * time.Second,
 	})
 	if errors.Is(err, runtime.ErrTimeout) {
-		return nil, &gate.Coded{Code: codes.DeadlineExceeded, Err: err}
+		return nil, s.refusal("exec.timeout", spec.DeadlineExceeded, "", err)
 	}
 	if err != nil {
 		return nil, err

@@ -13,6 +13,7 @@ import (
 
 	"ocid/impl/gate"
 	"ocid/impl/store/image"
+	"ocid/spec"
 )
 
 // PullImage pulls an image, or joins a pull of it that is under way.
@@ -37,21 +38,22 @@ func imageError(err error) error {
 	for _, c := range []struct {
 		is     error
 		code   codes.Code
+		rule   spec.ID
 		prefix string
 	}{
-		{context.Canceled, codes.Canceled, ""},
-		{context.DeadlineExceeded, codes.DeadlineExceeded, ""},
-		{image.ErrSignature, codes.Unknown, "SignatureValidationFailed: "},
-		{image.ErrRegistryUnavailable, codes.Unknown, "RegistryUnavailable: "},
-		{image.ErrNotFound, codes.NotFound, ""},
-		{image.ErrUnauthorized, codes.Unauthenticated, ""},
-		{image.ErrInvalidReference, codes.InvalidArgument, ""},
-		{image.ErrInvalidAuth, codes.InvalidArgument, ""},
-		{image.ErrAmbiguous, codes.InvalidArgument, ""},
-		{image.ErrInUse, codes.FailedPrecondition, ""},
+		{context.Canceled, codes.Canceled, "", ""},
+		{context.DeadlineExceeded, codes.DeadlineExceeded, "", ""},
+		{image.ErrSignature, codes.Unknown, "", "SignatureValidationFailed: "},
+		{image.ErrRegistryUnavailable, codes.Unknown, "image.pull.unavailable", "RegistryUnavailable: "},
+		{image.ErrNotFound, codes.NotFound, "image.pull.missing", ""},
+		{image.ErrUnauthorized, codes.Unauthenticated, "", ""},
+		{image.ErrInvalidReference, codes.InvalidArgument, "", ""},
+		{image.ErrInvalidAuth, codes.InvalidArgument, "", ""},
+		{image.ErrAmbiguous, codes.InvalidArgument, "list.ambiguous", ""},
+		{image.ErrInUse, codes.FailedPrecondition, "image.remove.used", ""},
 	} {
 		if errors.Is(err, c.is) {
-			return &gate.Coded{Code: c.code, Err: fmt.Errorf("%s%w", c.prefix, err)}
+			return &gate.Coded{Code: c.code, Rule: c.rule, Err: fmt.Errorf("%s%w", c.prefix, err)}
 		}
 	}
 	return err

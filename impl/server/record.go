@@ -67,7 +67,7 @@ type Container struct {
 	LogPath   string                            `json:"logPath,omitempty"`
 	StopWith  int                               `json:"stopSignal"`
 	RootFS    string                            `json:"rootFS,omitempty"` // where it is mounted
-	CreatedAt int64                             `json:"createdAt"` // ns since 1970, as the next two
+	CreatedAt int64                             `json:"createdAt"`        // ns since 1970, as the next two
 	StartedAt int64                             `json:"startedAt,omitempty"`
 
 	FinishedAt int64           `json:"finishedAt,omitempty"`

@@ -106,6 +106,17 @@ func (s *Server) utsPath(id string) string   { return filepath.Join(s.Config.Run
 func (s *Server) ipcPath(id string) string   { return filepath.Join(s.Config.RunRoot, "ns", "ipc", id) }
 func (s *Server) shmPath(id string) string   { return filepath.Join(s.Config.RunRoot, "shm", id) }
 
+// ReleaseDirs undoes what pinning has made of the directories of namespaces, if
+// nothing is pinned in them any more. The network namespaces' directory is the
+// machine's, not ours.
+func (s *Server) ReleaseDirs() error {
+	var errs []error
+	for _, path := range []string{s.utsPath(""), s.ipcPath("")} {
+		errs = append(errs, namespace.ReleaseDir(path))
+	}
+	return errors.Join(errs...)
+}
+
 func (s *Server) openNetNS(ctx context.Context, id string, sb *Sandbox) error {
 	if err := s.sandboxes.Change(id, func(sb *Sandbox) { sb.NetNSOpen = true }); err != nil {
 		return err

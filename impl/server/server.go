@@ -101,3 +101,9 @@ func digest(m proto.Message) (string, error) {
 func (s *Server) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, s.Config.Runtime.CreateTimeout.Duration)
 }
+
+// refusal says no in the name of a promise; its ID is one of the few that code
+// mentions, since no table executes it.
+func (s *Server) refusal(promise spec.ID, code spec.Code, object string, reason error) error {
+	return &spec.Refusal{Rule: spec.Rule{ID: promise}, Code: code, Object: object, Reason: reason.Error()}
+}

@@ -104,6 +104,14 @@ func (w *watch) shorten(to time.Time) {
 	}
 }
 
+// forgive ends the grace period of a stop that nobody waits for any more: the
+// next one has its own.
+func (w *watch) forgive() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.deadline = time.Time{}
+}
+
 func (w *watch) grace() (deadline time.Time, changed <-chan struct{}) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -127,16 +127,20 @@ func (d *demo) audit(context.Context) error {
 }
 
 // processes finds processes that have the work directory in their command
-// line or among their mounts: monitors, and whatever ran in the pod.
+// line, such as monitors, and mount namespaces that have it among their mounts.
 func (d *demo) processes() []error {
 	var left []error
+	seen := map[string]bool{}
 	for _, kind := range []string{"cmdline", "mountinfo"} {
 		files, _ := filepath.Glob("/proc/[0-9]*/" + kind)
 		for _, file := range files {
 			text, err := os.ReadFile(file) // fails if the process ended meanwhile
-			if err == nil && bytes.Contains(text, []byte(d.dir)) {
-				left = append(left, fmt.Errorf("%s mentions %s", file, d.dir))
+			namespace, _ := os.Readlink(filepath.Join(filepath.Dir(file), "ns/mnt"))
+			if err != nil || !bytes.Contains(text, []byte(d.dir)) || kind == "mountinfo" && seen[namespace] {
+				continue
 			}
+			seen[namespace] = seen[namespace] || kind == "mountinfo"
+			left = append(left, fmt.Errorf("%s mentions %s", file, d.dir))
 		}
 	}
 	return left

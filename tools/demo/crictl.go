@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -31,13 +32,22 @@ func (d *demo) writeJSON(name string, v any) error {
 	return os.WriteFile(d.path(name), text, 0o600)
 }
 
-// crictl returns what crictl prints; its error holds that, too.
+// crictl returns what crictl prints on standard output; its error holds what
+// it says besides.
 func (d *demo) crictl(ctx context.Context, args ...string) (string, error) {
-	out, err := exec.CommandContext(ctx, "bin/crictl", append([]string{"--config", d.path("crictl.yaml")}, args...)...).CombinedOutput()
+	out, said, err := d.crictlStreams(ctx, args...)
 	if err != nil {
-		return "", fmt.Errorf("crictl %s: %w: %s", args[0], err, strings.TrimSpace(string(out)))
+		return "", fmt.Errorf("crictl %s: %w: %s", args[0], err, said)
 	}
-	return strings.TrimSpace(string(out)), nil
+	return out, nil
+}
+
+func (d *demo) crictlStreams(ctx context.Context, args ...string) (stdout, stderr string, err error) {
+	cmd := exec.CommandContext(ctx, "bin/crictl", append([]string{"--config", d.path("crictl.yaml")}, args...)...)
+	var out, said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &said
+	err = cmd.Run()
+	return strings.TrimSpace(out.String()), strings.TrimSpace(said.String()), err
 }
 
 // crictlShow is a step that runs crictl and shows what it prints.
@@ -138,11 +148,14 @@ func (d *demo) fetch(ctx context.Context) error {
 	return nil
 }
 
-// logs shows the log, which has to hold the request of fetch.
+// logs shows the log, which has to hold the request of fetch. The server
+// writes it on standard error, and so does crictl.
 func (d *demo) logs(ctx context.Context) error {
 	var out string
-	err := eventually(ctx, func() (err error) {
-		if out, err = d.crictl(ctx, "logs", d.container); err == nil && out == "" {
+	err := eventually(ctx, func() error {
+		stdout, stderr, err := d.crictlStreams(ctx, "logs", d.container)
+		out = strings.TrimSpace(stdout + "\n" + stderr)
+		if err == nil && out == "" {
 			err = fmt.Errorf("the log of container %s is empty", d.container)
 		}
 		return err

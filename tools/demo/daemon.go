@@ -24,7 +24,7 @@ func (d *demo) startDaemon(ctx context.Context) error {
 	}
 	defer func() { _ = log.Close() }()
 	cmd := exec.Command("bin/ocid", "--config=", "--config-dir=", "--listen="+d.path("ocid.sock"),
-		"--root="+d.path("root"), "--runroot="+d.path("run"), "--registries-conf="+d.path("registries.conf"))
+		"--root="+d.path("root"), "--runroot="+d.path("run"))
 	cmd.Stderr = log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // out of Ctrl-C's reach
 	d.show(strings.Join(cmd.Args, " "))

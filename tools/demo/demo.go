@@ -73,11 +73,5 @@ func (d *demo) pushImage(ctx context.Context) error {
 	}
 	d.image = refs[images.Web].Tagged
 	d.show(d.image)
-	// Where images come from is containers/image's configuration, not ocid's:
-	// this registry has no TLS.
-	conf, err := registry.RegistriesConf(nil, d.registry.Addr())
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(d.path("registries.conf"), conf, 0o600)
+	return nil
 }

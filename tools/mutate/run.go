@@ -122,7 +122,7 @@ func goBuild(ctx context.Context, out string, args ...string) error {
 // startEnvironment starts one registry for all runs.
 func (r *runner) startEnvironment(ctx context.Context) (stop func(), err error) {
 	r.env = filepath.Join(r.tmp, "env.json")
-	cmd := exec.CommandContext(ctx, filepath.Join(r.bin, "criconform"), "env", r.env)
+	cmd := exec.CommandContext(ctx, filepath.Join(r.bin, "criconform"), "env", "--file", r.env)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()

@@ -3,6 +3,7 @@ package image
 import (
 	"errors"
 	"fmt"
+	"net"
 
 	"go.podman.io/image/v5/docker/reference"
 	"go.podman.io/image/v5/pkg/shortnames"
@@ -114,4 +115,15 @@ func canonical(named reference.Named) reference.Named {
 		}
 	}
 	return reference.TagNameOnly(named)
+}
+
+// onLoopback says whether a registry is on this machine's own interface: such
+// a one needs no TLS, as users know it from other engines.
+func onLoopback(registry string) bool {
+	host, _, err := net.SplitHostPort(registry)
+	if err != nil {
+		host = registry
+	}
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip.IsLoopback()
 }
