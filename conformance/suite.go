@@ -14,7 +14,8 @@ import (
 	"log/slog"
 	"time"
 
-	_ "ocid/conformance/probe" // registers the hand-written cases
+	_ "ocid/conformance/derived" // registers the generated cases
+	_ "ocid/conformance/probe"   // registers the hand-written cases
 	"ocid/conformance/report"
 	"ocid/conformance/target"
 

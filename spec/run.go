@@ -57,7 +57,7 @@ var runPodSandbox = Plan{Name: "RunPodSandbox", Object: "sandbox", Facts: sandbo
 var createContainer = Plan{Name: "CreateContainer", Object: "container", Backward: true, Steps: []Step{
 	{Name: StepRecord, Undo: true,
 		Rule: must("container.create.record", "A container's storage record tracks its pod's ID and exists before anything else of the container.", "design notes: storage").needs(StorageRecords)},
-	{Name: StepMount, After: []StepName{StepRecord}, Undo: true,
+	{Name: StepMount, After: []StepName{StepRecord},
 		Rule: must("container.create.mount", "A container's root filesystem is a layer of its own on top of its image.", criRuntime)},
 	{Name: StepConfig, After: []StepName{StepMount},
 		Rule: must("container.create.config", "The OCI configuration is kept in the ContainerDirectory and the ContainerRunDirectory.", "design notes: storage").needs(StorageRecords)},

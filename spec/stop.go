@@ -42,7 +42,7 @@ var removeContainer = Plan{Name: "RemoveContainer", Object: "container", Steps: 
 		Rule: must("container.remove.delete", "The runtime's state and cgroup of a removed container are gone.", onlyIfMade)},
 	{Name: StepUnmount, After: []StepName{StepDelete},
 		Rule: must("container.remove.unmount", "The root filesystem is unmounted when no process uses it any more.", onlyIfMade).unseen("deleting the storage record unmounts too; the step is there for the order")},
-	{Name: StepRecord, After: []StepName{StepUnmount},
+	{Name: StepRecord, After: []StepName{StepUnmount, StepDelete},
 		Rule: must("container.remove.record", "The storage record and the directories of a removed container are gone.", "design notes: storage")},
 }}
 

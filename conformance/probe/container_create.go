@@ -68,12 +68,12 @@ var _ = Describe("CreateContainer once more", func() {
 		Expect(t.Witness.Runtime("create", "")).To(HaveLen(1), "containers created")
 	})
 
-	It("waits for the stop of the container, then refuses", target.Covers("container.create.join"), containerLimit, func(ctx SpecContext) {
+	It("waits for the stop of the container, then refuses", target.Covers("container.create.wait"), containerLimit, func(ctx SpecContext) {
 		t := target.Current()
 		p := t.Pod(ctx)
 		req := p.ContainerRequest()
 		c := runFrom(ctx, p, req)
-		stop, release := stopping(ctx, c)
+		stop, release := stopStalled(ctx, c)
 		again := beginAside(func() (*target.Container, error) { return p.CreateFrom(ctx, proto.CloneOf(req)) })
 		again.expectWaiting("an equal CreateContainer")
 		release()
@@ -83,11 +83,11 @@ var _ = Describe("CreateContainer once more", func() {
 		t.ExpectCode(err, codes.AlreadyExists)
 	})
 
-	It("waits for the removal of the container, then makes another", target.Covers("container.create.join"), containerLimit, func(ctx SpecContext) {
+	It("waits for the removal of the container, then makes another", target.Covers("container.create.wait"), containerLimit, func(ctx SpecContext) {
 		p := target.Current().Pod(ctx)
 		req := p.ContainerRequest()
 		c := runFrom(ctx, p, req)
-		remove, release := removing(ctx, c)
+		remove, release := removeStalled(ctx, c)
 		again := beginAside(func() (*target.Container, error) { return p.CreateFrom(ctx, proto.CloneOf(req)) })
 		again.expectWaiting("an equal CreateContainer")
 		release()
@@ -114,7 +114,7 @@ var _ = Describe("CreateContainer once more", func() {
 	It("gets the ID of a container that is being started", target.Covers("container.create.again"), containerLimit, func(ctx SpecContext) {
 		p := target.Current().Pod(ctx)
 		req := p.ContainerRequest()
-		c, start, release := starting(ctx, p, func(r *runtimeapi.CreateContainerRequest) { r.Config = req.GetConfig() })
+		c, start, release := startStalled(ctx, p, func(r *runtimeapi.CreateContainerRequest) { r.Config = req.GetConfig() })
 		expectSame(ctx, c, req, "being started")
 		release()
 		_, err := start.result(ctx)
@@ -168,8 +168,8 @@ func expectSame(ctx context.Context, c *target.Container, req *runtimeapi.Create
 	Expect(again.ID).To(Equal(c.ID), "ID of a container that is "+state)
 }
 
-// other is a request for the same name and attempt that wants something else.
-func other(req *runtimeapi.CreateContainerRequest) *runtimeapi.CreateContainerRequest {
+// otherRequest is a request for the same name and attempt that wants something else.
+func otherRequest(req *runtimeapi.CreateContainerRequest) *runtimeapi.CreateContainerRequest {
 	different := proto.CloneOf(req)
 	different.GetConfig().Envs = append(different.GetConfig().GetEnvs(), &runtimeapi.KeyValue{Key: "DIFFERENT", Value: []byte("yes")})
 	return different
@@ -179,7 +179,7 @@ func other(req *runtimeapi.CreateContainerRequest) *runtimeapi.CreateContainerRe
 var _ = Describe("CreateContainer with a name that another request holds", func() {
 	refused := func(ctx context.Context, p *target.Pod, req *runtimeapi.CreateContainerRequest, state string) {
 		GinkgoHelper()
-		_, err := p.CreateFrom(ctx, other(req))
+		_, err := p.CreateFrom(ctx, otherRequest(req))
 		Expect(err).To(HaveOccurred(), "the holder is "+state)
 		p.T.ExpectCode(err, codes.AlreadyExists)
 		p.T.ExpectRule(err, "container.create.other")
@@ -210,8 +210,8 @@ var _ = Describe("CreateContainer with a name that another request holds", func(
 		p := target.Current().Pod(ctx)
 		req := p.ContainerRequest()
 		c := runFrom(ctx, p, req)
-		remove, release := removing(ctx, c)
-		next := beginAside(func() (*target.Container, error) { return p.CreateFrom(ctx, other(req)) })
+		remove, release := removeStalled(ctx, c)
+		next := beginAside(func() (*target.Container, error) { return p.CreateFrom(ctx, otherRequest(req)) })
 		next.expectWaiting("another CreateContainer")
 		release()
 		_, err := remove.result(ctx)
@@ -227,8 +227,8 @@ var _ = Describe("CreateContainer with a name that another request holds", func(
 		p := target.Current().Pod(ctx)
 		req := p.ContainerRequest()
 		c := runFrom(ctx, p, req)
-		stop, release := stopping(ctx, c)
-		next := beginAside(func() (*target.Container, error) { return p.CreateFrom(ctx, other(req)) })
+		stop, release := stopStalled(ctx, c)
+		next := beginAside(func() (*target.Container, error) { return p.CreateFrom(ctx, otherRequest(req)) })
 		next.expectWaiting("another CreateContainer")
 		release()
 		_, err := stop.result(ctx)

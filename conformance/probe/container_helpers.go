@@ -102,9 +102,9 @@ func makeHalf(ctx context.Context, p *target.Pod, opts ...target.ContainerOption
 	return h
 }
 
-// starting returns a created container whose StartContainer is stalled in the
+// startStalled returns a created container whose StartContainer is stalled in the
 // runtime.
-func starting(ctx context.Context, p *target.Pod, opts ...target.ContainerOption) (c *target.Container, call *aside[struct{}], release func()) {
+func startStalled(ctx context.Context, p *target.Pod, opts ...target.ContainerOption) (c *target.Container, call *aside[struct{}], release func()) {
 	GinkgoHelper()
 	c = p.Create(ctx, opts...)
 	release = stallRuntime(p.T, "start", c.ID, witness.Stall)
@@ -113,21 +113,21 @@ func starting(ctx context.Context, p *target.Pod, opts ...target.ContainerOption
 	return c, call, release
 }
 
-// stopping makes a running container one whose StopContainer is stalled in the
+// stopStalled makes a running container one whose StopContainer is stalled in the
 // runtime.
-func stopping(ctx context.Context, c *target.Container) (call *aside[struct{}], release func()) {
+func stopStalled(ctx context.Context, c *target.Container) (call *aside[struct{}], release func()) {
 	GinkgoHelper()
-	return ending(ctx, c, func() error { return c.Stop(ctx, 0) })
+	return endStalled(ctx, c, func() error { return c.Stop(ctx, 0) })
 }
 
-// removing makes a running container one whose RemoveContainer is stalled in the
+// removeStalled makes a running container one whose RemoveContainer is stalled in the
 // runtime.
-func removing(ctx context.Context, c *target.Container) (call *aside[struct{}], release func()) {
+func removeStalled(ctx context.Context, c *target.Container) (call *aside[struct{}], release func()) {
 	GinkgoHelper()
-	return ending(ctx, c, func() error { return c.Remove(ctx) })
+	return endStalled(ctx, c, func() error { return c.Remove(ctx) })
 }
 
-func ending(ctx context.Context, c *target.Container, end func() error) (call *aside[struct{}], release func()) {
+func endStalled(ctx context.Context, c *target.Container, end func() error) (call *aside[struct{}], release func()) {
 	GinkgoHelper()
 	release = stallRuntime(c.T, "kill", c.ID, witness.Stall)
 	call = beginCall(end)
@@ -135,8 +135,8 @@ func ending(ctx context.Context, c *target.Container, end func() error) (call *a
 	return call, release
 }
 
-// exited runs a script to its end.
-func exited(ctx context.Context, p *target.Pod, script string) *target.Container {
+// ranOut runs a script to its end.
+func ranOut(ctx context.Context, p *target.Pod, script string) *target.Container {
 	GinkgoHelper()
 	c := p.Run(ctx, target.Shell(script))
 	awaitState(ctx, c, runtimeapi.ContainerState_CONTAINER_EXITED)

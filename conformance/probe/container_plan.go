@@ -126,11 +126,13 @@ var _ = Describe("CreateContainer of a daemon that dies", func() {
 		p := t.Pod(ctx)
 		before := t.Now(ctx)
 		release := stallRuntime(t, "create", "", witness.StallAfter)
-		beginAside(func() (*target.Container, error) { return p.TryCreate(ctx) })
+		call := beginAside(func() (*target.Container, error) { return p.TryCreate(ctx) })
 		id := awaitRuntime(ctx, t, "create", func(witness.Call) bool { return true }).Container
 		Eventually(ctx, func() []target.Process { return t.ProcessesOf(id) }).WithTimeout(happensIn).ShouldNot(BeEmpty(), "the container's init")
 		Expect(t.Restart(ctx, syscall.SIGKILL)).To(Succeed())
 		release()
+		_, err := call.result(ctx)
+		Expect(err).To(HaveOccurred(), "CreateContainer of a daemon that dies")
 		t.ExpectNothingLeft(ctx, before)
 	})
 })
@@ -139,24 +141,25 @@ var _ = Describe("CreateContainer of a daemon that dies", func() {
 // the node: the kubelet pulls before it creates.
 var _ = Describe("CreateContainer of what is not there", func() {
 	It("refuses an image", target.Covers("container.create.image"), containerLimit, func(ctx SpecContext) {
-		refuses(ctx, codes.NotFound, func(*target.T) target.ContainerOption { return target.Image("localhost:1/no/such:image") })
+		refusesCreate(ctx, codes.NotFound, "container.create.image", target.Image("localhost:1/no/such:image"))
 	})
 
 	// "Mount.host_path: Path of the mount on the host. If the path doesn't exist,
 	// runtime should report an error." (cri-api v1)
 	It("refuses a mount of a missing path", target.Covers("container.create.mount-missing"), containerLimit, func(ctx SpecContext) {
 		missing := filepath.Join(GinkgoT().TempDir(), "nothing")
-		refuses(ctx, codes.InvalidArgument, func(*target.T) target.ContainerOption { return target.Mount(missing, "/x", false) })
+		refusesCreate(ctx, codes.InvalidArgument, "container.create.mount-missing", target.Mount(missing, "/x", false))
 		Expect(missing).NotTo(BeAnExistingFile(), "the daemon makes no path")
 	})
 })
 
-func refuses(ctx context.Context, code codes.Code, option func(*target.T) target.ContainerOption) {
+func refusesCreate(ctx context.Context, code codes.Code, rule string, option target.ContainerOption) {
 	GinkgoHelper()
 	t := target.Current()
 	p := t.Pod(ctx)
 	before := t.Now(ctx)
-	_, err := p.TryCreate(ctx, option(t))
+	_, err := p.TryCreate(ctx, option)
 	t.ExpectCode(err, code)
+	t.ExpectRule(err, rule)
 	t.ExpectNothingLeft(ctx, before)
 }

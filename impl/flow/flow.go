@@ -25,7 +25,7 @@ type Works map[spec.StepName]Work
 type Journal interface {
 	Begin(object, plan string, step spec.StepName) error // durable before Do runs
 	Begun(object string) []spec.StepName
-	Forget(object string) error // the plan is complete or fully undone
+	Forget(object string) error // the plan is fully undone
 }
 
 // A Moment is a point of a plan at which an observer is told.
@@ -64,7 +64,9 @@ func (e *StepError) RuleID() spec.ID { return e.Step.ID }
 
 // Run takes an object through the plan's steps for its facts. If a step fails,
 // what has begun is undone if the plan goes backward; if that fails too, or if
-// the plan only goes forward, the journal stays open.
+// the plan only goes forward, the journal stays open. It stays open after the
+// last step too: whoever keeps the object closes it together with the state
+// that the plan leads to, so that no crash comes between the two.
 func (r Runner) Run(ctx context.Context, j Journal, object string, p spec.Plan, f spec.Facts, w Works) error {
 	for _, s := range p.For(f) {
 		if err := r.step(ctx, j, object, p, s, w); err != nil {
@@ -75,7 +77,7 @@ func (r Runner) Run(ctx context.Context, j Journal, object string, p spec.Plan, 
 			return err
 		}
 	}
-	return j.Forget(object)
+	return nil
 }
 
 func (r Runner) step(ctx context.Context, j Journal, object string, p spec.Plan, s spec.Step, w Works) error {

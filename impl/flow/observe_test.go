@@ -68,7 +68,7 @@ func TestStoppedAtEveryMoment(t *testing.T) {
 				})
 				restart(t, w, p, f)
 				require.Empty(t, w.left(p))
-				require.False(t, w.journal.open())
+				require.Equal(t, !p.Backward, w.journal.open())
 			}
 		}
 	})

@@ -159,6 +159,9 @@ func toStatus(err error) error {
 	var refusal *spec.Refusal
 	var coded *Coded
 	code, rule := codes.Internal, spec.ID("")
+	if _, ok := err.(interface{ GRPCStatus() *status.Status }); ok {
+		return err // Unimplemented, as the generated code has it
+	}
 	switch {
 	case errors.As(err, &refusal):
 		code, rule = refusal.Code, refusal.Rule.ID

@@ -51,8 +51,8 @@ func find(m protoreflect.Message, names []string, prefix string) []spot {
 	here := prefix + name
 	switch {
 	case !m.Has(fd):
-		if each || fd.IsList() && len(names) > 1 {
-			return nil
+		if strings.Contains(strings.Join(names, "."), "[]") {
+			return nil // no list, no elements
 		}
 		return []spot{{path: prefix + strings.Join(names, "."), parent: m, field: fd}}
 	case len(names) == 1 && !each:

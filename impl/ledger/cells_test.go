@@ -6,6 +6,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"ocid/spec"
@@ -86,8 +87,8 @@ func TestDo(t *testing.T) {
 		var ran string
 		id, err := l.step(t.Context(), row.On, Finish, func(ctx context.Context, id string) error {
 			ran = id
-			require.Equal(t, row.Via, l.state(id))
-			l.durable()
+			assert.Equal(t, row.Via, l.state(id))
+			assert.Equal(t, l.table.List(), l.crash().List())
 			return ctx.Err()
 		})
 		require.NoError(t, err)
@@ -117,7 +118,7 @@ func TestFailedWork(t *testing.T) {
 			_, err := l.step(t.Context(), row.On, Finish, func(_ context.Context, made string) error {
 				id = made
 				if open {
-					require.NoError(t, l.table.Begin(id, "Plan", "step"))
+					assert.NoError(t, l.table.Begin(id, "Plan", "step"))
 				}
 				return errWork
 			})

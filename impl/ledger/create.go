@@ -3,7 +3,6 @@ package ledger
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"ocid/spec"
 )
@@ -24,8 +23,11 @@ type Creation[T any] struct {
 func (t *Table[T]) StepNew(ctx context.Context, c Creation[T]) (string, error) {
 	for {
 		id, err := t.createOnce(ctx, c)
+		if err == nil {
+			return id, nil
+		}
 		if !errors.Is(err, errLook) {
-			return id, err
+			return "", err
 		}
 	}
 }
@@ -39,19 +41,5 @@ func (t *Table[T]) createOnce(ctx context.Context, c Creation[T]) (string, error
 	} else if o.Digest != c.Digest {
 		e = c.Other
 	}
-	row := t.life.Next(o.State, e)
-	switch {
-	case row == nil:
-		t.mu.Unlock()
-		return "", fmt.Errorf("no rule for %s of a %s that is %s", e, t.life.Object, o.State)
-	case row.Act == spec.Do:
-		return o.ID, t.begin(ctx, o, row, Finish, c.Work)
-	case row.Act == spec.Join && o.op != nil:
-		return o.ID, t.join(ctx, o.op, e)
-	case row.Act == spec.Refuse:
-		defer t.mu.Unlock()
-		return "", refusal(t.life.Object, o.ID, o.State, row)
-	}
-	t.mu.Unlock()
-	return o.ID, nil
+	return o.ID, t.obey(ctx, o, e, t.life.Next(o.State, e), Finish, c.Work)
 }

@@ -30,8 +30,12 @@ func Open(path string) (*bbolt.DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ledger %s: %w", path, err)
 	}
+	db.MaxBatchDelay = batchDelay
 	return db, nil
 }
+
+// batchDelay is how long a write waits for others to share its way to the disk.
+const batchDelay = 200 * time.Microsecond
 
 // A Journal says which plan an object is going through and which of its steps
 // have begun. It is on disk before a step's effect.
@@ -55,11 +59,13 @@ type Entry[T any] struct {
 }
 
 type object[T any] struct {
-	Entry[T]
-	op *op
+	Entry[T]            // as it is on disk, or will be in a moment
+	op       *op        // in flight; nil: none
+	disk     sync.Mutex // held while the entry is on its way to the disk
 }
 
-// A Table holds the objects of one kind.
+// A Table holds the objects of one kind. mu guards what is in memory and is
+// never held during a write to the disk, so that answers don't wait for one.
 type Table[T any] struct {
 	life   spec.Lifecycle
 	db     *bbolt.DB
@@ -112,7 +118,9 @@ func (t *Table[T]) List() []Entry[T] {
 	defer t.mu.Unlock()
 	all := make([]Entry[T], 0, len(t.objs))
 	for _, id := range slices.Sorted(maps.Keys(t.objs)) {
-		all = append(all, t.objs[id].Entry)
+		if e := t.objs[id].Entry; e.State != spec.Absent {
+			all = append(all, e)
+		}
 	}
 	return all
 }
@@ -144,28 +152,48 @@ func (t *Table[T]) Change(id string, change func(*T)) error {
 	return t.edit(id, func(e *Entry[T]) { change(&e.Data) })
 }
 
-// edit applies a change to an entry if it can be made durable.
+// edit applies a change to an entry once it is durable.
 func (t *Table[T]) edit(id string, change func(*Entry[T])) error {
 	t.mu.Lock()
-	defer t.mu.Unlock()
 	o, ok := t.objs[id]
+	t.mu.Unlock()
 	if !ok {
 		return nil
 	}
+	return t.write(o, change)
+}
+
+// write takes a changed entry to the disk, then to memory. One that has become
+// Absent is forgotten.
+func (t *Table[T]) write(o *object[T], change func(*Entry[T])) error {
+	o.disk.Lock()
+	defer o.disk.Unlock()
+	t.mu.Lock()
 	next := o.Entry
+	t.mu.Unlock()
 	change(&next)
 	if err := t.save(next); err != nil {
 		return err
 	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	o.Entry = next
+	if next.State == spec.Absent {
+		t.drop(o)
+	}
 	return nil
 }
 
-// save writes an entry through to the disk.
+// save makes an entry durable, or the absence of it.
 func (t *Table[T]) save(e Entry[T]) error {
 	data, err := json.Marshal(e)
 	if err == nil {
-		err = t.db.Update(func(tx *bbolt.Tx) error { return tx.Bucket(t.bucket).Put([]byte(e.ID), data) })
+		err = t.db.Batch(func(tx *bbolt.Tx) error {
+			if e.State == spec.Absent {
+				return tx.Bucket(t.bucket).Delete([]byte(e.ID))
+			}
+			return tx.Bucket(t.bucket).Put([]byte(e.ID), data)
+		})
 	}
 	if err != nil {
 		return fmt.Errorf("ledger: %s %q: %w", t.life.Object, e.ID, err)
@@ -173,15 +201,12 @@ func (t *Table[T]) save(e Entry[T]) error {
 	return nil
 }
 
-// drop removes an entry from disk and memory.
-func (t *Table[T]) drop(o *object[T]) error {
-	err := t.db.Update(func(tx *bbolt.Tx) error { return tx.Bucket(t.bucket).Delete([]byte(o.ID)) })
-	if err != nil {
-		return fmt.Errorf("ledger: %s %q: %w", t.life.Object, o.ID, err)
-	}
+// drop forgets an object; t.mu is held.
+func (t *Table[T]) drop(o *object[T]) {
 	delete(t.objs, o.ID)
-	delete(t.keys, o.Key)
-	return nil
+	if t.keys[o.Key] == o.ID {
+		delete(t.keys, o.Key)
+	}
 }
 
 // Begin records that a step of a plan begins. It is durable when it returns.
@@ -202,7 +227,7 @@ func (t *Table[T]) Begun(id string) []spec.StepName {
 	return e.Journal.Begun
 }
 
-// Forget closes the journal: the plan is complete or fully taken back.
+// Forget closes the journal: the plan is fully taken back.
 func (t *Table[T]) Forget(id string) error {
 	return t.edit(id, func(e *Entry[T]) { e.Journal = Journal{} })
 }
@@ -210,10 +235,5 @@ func (t *Table[T]) Forget(id string) error {
 // Settle sets the state that a starting daemon has found an object in, before
 // any call is served; Absent forgets it.
 func (t *Table[T]) Settle(id string, s spec.State) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if o, ok := t.objs[id]; ok {
-		return t.enter(o, s)
-	}
-	return nil
+	return t.edit(id, func(e *Entry[T]) { e.State = s })
 }

@@ -55,14 +55,27 @@ func (t *Table[T]) once(ctx context.Context, id string, e spec.Event, stay Stay,
 		o = &object[T]{Entry: Entry[T]{ID: id, State: spec.Absent}}
 	}
 	row := t.life.Next(o.State, e)
+	if row != nil && row.Act == spec.Do && !ok {
+		// Only StepNew makes an object out of nothing.
+		row = nil
+	}
+	return t.obey(ctx, o, e, row, stay, work)
+}
+
+// obey does what the row says; t.mu is held and is released. An object that an
+// operation has just claimed is joined, whatever its state still says.
+func (t *Table[T]) obey(ctx context.Context, o *object[T], e spec.Event, row *spec.Transition, stay Stay, work Work) error {
 	switch {
 	case row == nil:
-		t.mu.Unlock()
+		defer t.mu.Unlock()
 		return fmt.Errorf("no rule for %s of a %s that is %s", e, t.life.Object, o.State)
-	case row.Act == spec.Do && (ok || row.From&spec.Absent == 0):
-		return t.begin(ctx, o, row, stay, work)
-	case row.Act == spec.Join && o.op != nil:
+	case (row.Act == spec.Join || row.Act == spec.Do) && o.op != nil:
 		return t.join(ctx, o.op, e)
+	case row.Act == spec.Join:
+		defer t.mu.Unlock()
+		return fmt.Errorf("%s: %s %q is %s and nobody works on it: restart the daemon", row.ID, t.life.Object, o.ID, o.State)
+	case row.Act == spec.Do:
+		return t.begin(ctx, o, row, stay, work)
 	case row.Act == spec.Refuse:
 		defer t.mu.Unlock()
 		return refusal(t.life.Object, o.ID, o.State, row)
@@ -79,65 +92,95 @@ func refusal(kind, id string, s spec.State, row *spec.Transition) error {
 	return &spec.Refusal{Rule: row.Rule, Code: row.Code, Object: fmt.Sprintf("%s %q", kind, id), Reason: reason}
 }
 
-// begin starts the row's work; t.mu is held and is released.
+// begin claims the object and starts the row's work; t.mu is held and is
+// released.
 func (t *Table[T]) begin(ctx context.Context, o *object[T], row *spec.Transition, stay Stay, work Work) error {
-	before := o.State
-	if row.Via == 0 || work == nil {
-		defer t.mu.Unlock()
-		return t.enter(o, row.To)
-	}
-	if err := t.enter(o, row.Via); err != nil {
-		t.mu.Unlock()
-		return err
-	}
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	p := &op{event: row.On, stay: stay, done: make(chan struct{}), cancel: cancel}
 	o.op = p
-	go func() {
-		defer cancel()
-		t.end(o, row, before, work(run, o.ID))
-	}()
-	return t.wait(ctx, p)
-}
-
-// enter changes the state durably; t.mu is held.
-func (t *Table[T]) enter(o *object[T], s spec.State) error {
-	if s == spec.Absent {
-		return t.drop(o)
-	}
-	next := o.Entry
-	next.State = s
-	if err := t.save(next); err != nil {
-		return err
-	}
-	o.State = s
 	t.objs[o.ID] = o
 	if o.Key != "" {
 		t.keys[o.Key] = o.ID
 	}
-	return nil
+	before := o.State
+	go func() {
+		defer cancel()
+		t.end(o, t.carryOut(run, o, row, before, work))
+	}()
+	return t.wait(ctx, p)
 }
 
-// end records what an operation has come to and wakes those who wait.
-func (t *Table[T]) end(o *object[T], row *spec.Transition, before spec.State, err error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	to := row.To
-	if err != nil {
-		to = before
-		if row.Else != 0 {
-			to = row.Else
+// carryOut goes through the states of a row, with the work between them.
+func (t *Table[T]) carryOut(ctx context.Context, o *object[T], row *spec.Transition, before spec.State, work Work) error {
+	if row.Via != 0 && work != nil {
+		if err := t.enter(o, row.Via); err != nil {
+			return err
 		}
-		if row.Stuck != 0 && o.Journal.Open() {
-			to = row.Stuck
+		if err := work(ctx, o.ID); err != nil {
+			return errors.Join(err, t.enter(o, t.after(o, row, before)))
 		}
 	}
-	if serr := t.enter(o, to); serr != nil {
-		// The work is done and can't be undone; memory says what is true, and
-		// the disk still says what a restart has to look into.
-		t.log.Error("state not saved", "object", t.life.Object, "id", o.ID, "state", to.String(), "err", serr)
-		o.State = to
-		err = errors.Join(err, serr)
+	return t.complete(o, row.To)
+}
+
+// complete enters the state that an operation leads to, and closes the journal
+// of its plan with it.
+func (t *Table[T]) complete(o *object[T], s spec.State) error {
+	return t.become(o, s, func(e *Entry[T]) { e.State, e.Journal = s, Journal{} })
+}
+
+// after is the state that failed work leads to.
+func (t *Table[T]) after(o *object[T], row *spec.Transition, before spec.State) spec.State {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case row.Stuck != 0 && o.Journal.Open():
+		return row.Stuck
+	case row.Else != 0:
+		return row.Else
+	}
+	return before
+}
+
+// enter changes the state durably. If the disk refuses, memory says what is
+// true, and the disk still says what a restart has to look into.
+func (t *Table[T]) enter(o *object[T], s spec.State) error {
+	return t.become(o, s, func(e *Entry[T]) { e.State = s })
+}
+
+func (t *Table[T]) become(o *object[T], s spec.State, change func(*Entry[T])) error {
+	err := t.write(o, change)
+	if err == nil {
+		return nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.transient(s) {
+		o.State = s
+		if s == spec.Absent {
+			t.drop(o)
+		}
+	}
+	return err
+}
+
+// transient says that a state only holds while work is in flight.
+func (t *Table[T]) transient(s spec.State) bool {
+	for _, row := range t.life.Rows {
+		if row.Via == s {
+			return true
+		}
+	}
+	return false
+}
+
+// end records what an operation has come to and wakes those who wait. An
+// object that never came to be is forgotten.
+func (t *Table[T]) end(o *object[T], err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if o.State == spec.Absent {
+		t.drop(o)
 	}
 	o.op.err = err
 	close(o.op.done)

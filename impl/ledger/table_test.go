@@ -4,6 +4,7 @@ import (
 	"context"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.etcd.io/bbolt"
 
@@ -179,7 +180,7 @@ func TestSaveFailsAfterTheWork(t *testing.T) {
 			var id string
 			_, err := l.step(t.Context(), row.On, Finish, func(_ context.Context, made string) error {
 				id = made
-				require.NoError(t, l.db.Close())
+				assert.NoError(t, l.db.Close())
 				return fail
 			})
 			require.ErrorIs(t, err, bbolt.ErrDatabaseNotOpen) //nolint:staticcheck // as above

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	goruntime "runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -77,7 +78,13 @@ func (r *OCI) run(ctx context.Context, id, op string, args ...string) ([]byte, e
 		return nil, r.fail(op, strconv.Quote(clip(id)), errors.New("bad container ID"))
 	}
 	argv := append(append(append([]string{}, r.global...), op), args...)
-	out, err := output(r.command(ctx, r.path, argv...))
+	cmd := r.command(ctx, r.path, argv...)
+	// A command must not outlive the daemon and start or kill a container behind
+	// the next one's back. The signal comes when the thread ends, so it is held.
+	goruntime.LockOSThread()
+	defer goruntime.UnlockOSThread()
+	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
+	out, err := output(cmd)
 	if err == nil {
 		return out.stdout.Bytes(), nil
 	}

@@ -35,11 +35,15 @@ func (s *Server) startContainer(ctx context.Context, id string) error {
 	ctx, cancel := s.bounded(ctx)
 	defer cancel()
 	e, _ := s.containers.Get(id)
-	at := time.Now().UnixNano()
-	if err := s.Runtimes[e.Data.Handler].Start(ctx, id); err != nil {
+	at := time.Now().UnixNano() // noted first: a daemon that dies in the start still knows it
+	err := s.containers.Change(id, func(c *Container) { c.StartedAt = at })
+	if err == nil {
+		err = s.Runtimes[e.Data.Handler].Start(ctx, id)
+	}
+	if err != nil {
 		return errors.Join(err, s.startFailed(context.WithoutCancel(ctx), id, &e.Data, err))
 	}
-	return s.containers.Change(id, func(c *Container) { c.StartedAt = at })
+	return nil
 }
 
 // startFailed ends a container that could not be started and says so in its

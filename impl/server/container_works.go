@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -166,7 +167,7 @@ func containerValues(id string, c *Container, pod *Sandbox) map[spec.Value]strin
 	values[spec.ContainerType] = "container"
 	values[spec.ContainerID] = id
 	values[spec.ContainerName] = c.Config.M.Metadata.Name
-	values[spec.ImageName] = c.Config.M.Image.Image
+	values[spec.ImageName] = cmp.Or(c.Config.M.Image.UserSpecifiedImage, c.Config.M.Image.Image)
 	return values
 }
 

@@ -20,25 +20,29 @@ const recoverers = 8
 
 // Recover brings every object that the last daemon has left to a state that is
 // true, before the first call is served. What can't be finished is logged and
-// stays, for a removal to try again; it keeps nothing else from recovering.
+// stays, EXITED or NOTREADY, for a removal to try again; it keeps nothing else
+// from recovering.
 func (s *Server) Recover(ctx context.Context) {
 	var group errgroup.Group
 	group.SetLimit(recoverers)
 	for _, e := range s.containers.List() {
-		group.Go(func() error { return s.report("container", e.ID, s.recoverContainer(ctx, e)) })
-	}
-	_ = group.Wait() // report has logged it
-	for _, e := range s.sandboxes.List() {
-		group.Go(func() error { return s.report("sandbox", e.ID, s.recoverSandbox(ctx, e)) })
+		group.Go(func() error {
+			if err := s.recoverContainer(ctx, e); err != nil {
+				s.Log.Error("container not recovered", "id", e.ID, "err", errors.Join(err, s.containers.Settle(e.ID, spec.Exited)))
+			}
+			return nil
+		})
 	}
 	_ = group.Wait()
-}
-
-func (s *Server) report(kind, id string, err error) error {
-	if err != nil {
-		s.Log.Error("not recovered", "object", kind, "id", id, "err", err)
+	for _, e := range s.sandboxes.List() {
+		group.Go(func() error {
+			if err := s.recoverSandbox(ctx, e); err != nil {
+				s.Log.Error("sandbox not recovered", "id", e.ID, "err", errors.Join(err, s.sandboxes.Settle(e.ID, spec.NotReady)))
+			}
+			return nil
+		})
 	}
-	return nil
+	_ = group.Wait()
 }
 
 func (s *Server) recoverContainer(ctx context.Context, e ledger.Entry[Container]) error {
@@ -72,7 +76,7 @@ func (s *Server) recoverContainer(ctx context.Context, e ledger.Entry[Container]
 // undoCreate takes a creation back that a crash cut short.
 func (s *Server) undoCreate(ctx context.Context, id string) error {
 	if err := s.Runner.Undo(ctx, s.containers, id, s.Book.CreateContainer, s.createWorks(id)); err != nil {
-		return errors.Join(err, s.containers.Settle(id, spec.Exited))
+		return err
 	}
 	return s.containers.Settle(id, spec.Absent)
 }
@@ -158,7 +162,7 @@ func (s *Server) settleSandbox(ctx context.Context, e ledger.Entry[Sandbox], the
 	}
 	if then == spec.UndoRun {
 		if err := s.Runner.Undo(ctx, s.sandboxes, e.ID, s.Book.RunPodSandbox, s.sandboxWorks(e.ID)); err != nil {
-			return errors.Join(err, s.sandboxes.Settle(e.ID, spec.NotReady))
+			return err
 		}
 		return s.sandboxes.Settle(e.ID, spec.Absent)
 	}
