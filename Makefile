@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := build
 MAKEFLAGS += --no-print-directory
-.PHONY: run test lint build clean provision race conformance mutate crash
+.PHONY: run test lint build clean provision race conformance mutate sample coverage crash
 
 # The only place where outside tools get their versions; crictl's is in
 # tools/clients/go.mod.
@@ -22,7 +22,7 @@ STEP    := @tools/step.sh
 run: provision build
 	@go run ./tools/demo
 
-test: provision build lint race conformance mutate crash
+test: provision build lint race conformance crash sample
 
 provision:
 	$(STEP) "provision" tools/provision.sh
@@ -54,8 +54,19 @@ race:
 conformance: build
 	$(STEP) "conformance $(PROFILE)" bin/criconform run --profile $(PROFILE) --daemon $(CURDIR)/bin/ocid
 
+# All mutants of all rules, or of one: make mutate RULE=container.stop.absent
 mutate: build
-	$(STEP) "mutation" go run ./tools/mutate $(if $(RULE),--rule $(RULE))
+	$(STEP) "mutation" go run ./tools/mutate $(if $(RULE),--rule '$(RULE)')
+
+# One mutant in SAMPLE, other ones at each commit.
+SAMPLE ?= 6
+sample: build
+	$(STEP) "mutation, one in $(SAMPLE)" go run ./tools/mutate --sample $(SAMPLE) --seed "$(shell git rev-parse HEAD 2>/dev/null)"
+
+# All mutants, written down for SPEC.md.
+coverage: build
+	$(STEP) "mutation" go run ./tools/mutate --update
+	$(STEP) "SPEC.md" go test ./spec -generate
 
 crash: build
 	$(STEP) "crash" go run ./tools/crash

@@ -32,7 +32,7 @@ func strange(rule, what string, code codes.Code, call func(context.Context, *tar
 var _ = DescribeTable("An ID that nobody has",
 	func(ctx SpecContext, rule string, code codes.Code, call func(context.Context, *target.T, string) error) {
 		t := target.Current()
-		running := t.Running(ctx)
+		bystander := t.Pod(ctx).Create(ctx)
 		before := t.Now(ctx)
 		for _, id := range strangeIDs() {
 			err := call(ctx, t, id)
@@ -45,7 +45,7 @@ var _ = DescribeTable("An ID that nobody has",
 			expectShort(err)
 		}
 		t.ExpectNothingLeft(ctx, before)
-		Expect(running.State(ctx)).To(Equal(runtimeapi.ContainerState_CONTAINER_RUNNING))
+		Expect(bystander.State(ctx)).To(Equal(runtimeapi.ContainerState_CONTAINER_CREATED))
 	},
 	strange("sandbox.status.absent", "is NotFound to PodSandboxStatus", codes.NotFound, func(ctx context.Context, t *target.T, id string) error {
 		return answerOf(t.Runtime.PodSandboxStatus(ctx, &runtimeapi.PodSandboxStatusRequest{PodSandboxId: id}))

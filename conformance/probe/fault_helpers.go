@@ -115,6 +115,7 @@ func (d *elsewhere) fill() {
 	GinkgoHelper()
 	f, err := os.Create(d.filler)
 	Expect(err).NotTo(HaveOccurred())
+	d.t.Cleanup("room on the disk", func(context.Context) error { return os.RemoveAll(d.filler) })
 	defer func() { _ = f.Close() }()
 	chunk := make([]byte, 4096)
 	for err == nil {

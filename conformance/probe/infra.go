@@ -41,9 +41,9 @@ var _ = Describe("The infra process", func() {
 	It("is there on a VM runtime", target.Covers("infra.vm"), podTime, func(ctx SpecContext) {
 		t := target.Current()
 		t.Need(target.FeatureHandlers, target.FeatureWitness)
+		plain, vm := t.Handlers()[0], t.Handlers()[1]
 		Expect(t.Reconfigure(ctx, map[string]string{"NATIVE_VM": "true"})).To(Succeed())
-		Expect(t.Witness.Create(t.Pod(ctx, target.Handler("native")).ID).Handler).To(Equal("native"))
-		plain := t.Pod(ctx, target.Handler("runc"))
-		Expect(t.Witness.Creates(plain.ID)).To(BeEmpty(), "create calls on the handler that is none")
+		Expect(t.Witness.Create(t.Pod(ctx, target.Handler(vm)).ID).Handler).To(Equal(vm))
+		Expect(t.Witness.Creates(t.Pod(ctx, target.Handler(plain)).ID)).To(BeEmpty(), "create calls on the handler that is none")
 	})
 })

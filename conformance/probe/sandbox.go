@@ -15,6 +15,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	"golang.org/x/sys/unix"
+	"google.golang.org/grpc/codes"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
@@ -152,13 +153,13 @@ func died(ctx context.Context, t *target.T) *target.Pod {
 	return pod
 }
 
-// pins returns the mounted namespaces of a kind ("net", "uts", "ipc") below the
-// daemon's directories whose mount point names the sandbox.
+// pins returns the mounted namespaces of a kind ("net", "uts", "ipc"; "" is any)
+// below the daemon's directories whose mount point names the sandbox.
 func pins(t *target.T, id, kind string) []string {
 	GinkgoHelper()
 	var all []string
 	for _, m := range t.Mounts(id) {
-		if m.FSType == "nsfs" && strings.HasPrefix(m.Root, kind+":") {
+		if m.FSType == "nsfs" && (kind == "" || strings.HasPrefix(m.Root, kind+":")) {
 			all = append(all, m.Mountpoint)
 		}
 	}
@@ -218,6 +219,6 @@ func lockAwaited(name string) bool {
 // expectTaken fails the case unless the error says that the name is held.
 func expectTaken(t *target.T, err error, rule string) {
 	GinkgoHelper()
-	t.ExpectCode(err, codeAlreadyExists)
+	t.ExpectCode(err, codes.AlreadyExists)
 	t.ExpectRule(err, rule)
 }

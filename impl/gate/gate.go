@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -176,11 +177,24 @@ func toStatus(err error) error {
 	if rule == "" && errors.As(err, &ruled) {
 		rule = ruled.RuleID()
 	}
-	s := status.New(code, err.Error())
+	s := status.New(code, short(err.Error()))
 	if rule != "" {
 		if with, derr := s.WithDetails(&errdetails.ErrorInfo{Reason: string(rule), Domain: Domain}); derr == nil {
 			s = with
 		}
 	}
 	return s.Err()
+}
+
+// maxMessage bounds a refusal, in bytes: with its details it has to fit into the
+// 8 KiB of metadata that gRPC libraries of other languages take.
+const maxMessage = 2048
+
+// short cuts what a caller, or a program that failed, made too long.
+func short(message string) string {
+	if len(message) <= maxMessage {
+		return message
+	}
+	const cut = "…"
+	return strings.ToValidUTF8(message[:maxMessage-len(cut)], "") + cut
 }

@@ -186,7 +186,7 @@ func join(t *testing.T, l *lab, holder spec.Transition, row *spec.Transition, fa
 	if fail != nil {
 		after = afterFailure(holder.From.Each()[0], &holder, false)
 	}
-	lookedAgain(t, l, row.On, after, c, second)
+	l.lookedAgain(row.On, after, c, second)
 	if c.err == nil {
 		require.Equal(t, after == spec.Absent && isCreation(row.On), c.id != theID, "a new object only in place of one that is gone")
 	}
@@ -194,29 +194,29 @@ func join(t *testing.T, l *lab, holder spec.Transition, row *spec.Transition, fa
 
 // lookedAgain asserts that a call does what the row for the state says that it
 // found after its wait.
-func lookedAgain(t *testing.T, l *lab, e spec.Event, s spec.State, c *call, j *job) {
+func (l *lab) lookedAgain(e spec.Event, s spec.State, c *call, j *job) {
 	if isCreation(e) && s == spec.Absent {
 		e = creation(e, "", nil).Event // the name is free: nobody's request is another one
 	}
 	row := l.life.Next(s, e)
 	switch {
 	case row.Act == spec.Do && row.Via != 0:
-		require.False(t, c.over())
-		require.Equal(t, 1, j.runs)
-		require.Equal(t, row.Via, l.state(j.id))
+		require.False(l.t, c.over())
+		require.Equal(l.t, 1, j.runs)
+		require.Equal(l.t, row.Via, l.state(j.id))
 		j.let <- nil
 		<-c.done
-		require.NoError(t, c.err)
-		require.Equal(t, row.To, l.state(j.id))
+		require.NoError(l.t, c.err)
+		require.Equal(l.t, row.To, l.state(j.id))
 	case row.Act == spec.Refuse:
-		require.True(t, c.over())
-		refusedBy(t, c.err, row)
-		require.Zero(t, j.runs)
+		require.True(l.t, c.over())
+		refusedBy(l.t, c.err, row)
+		require.Zero(l.t, j.runs)
 	default:
-		require.True(t, c.over())
-		require.NoError(t, c.err)
-		require.Zero(t, j.runs)
-		require.Equal(t, cmp.Or(row.To, s), l.state(theID))
+		require.True(l.t, c.over())
+		require.NoError(l.t, c.err)
+		require.Zero(l.t, j.runs)
+		require.Equal(l.t, cmp.Or(row.To, s), l.state(theID))
 	}
 	l.durable()
 }

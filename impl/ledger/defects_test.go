@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 
 	"ocid/impl/flow"
 	"ocid/spec"
@@ -66,7 +66,7 @@ func TestNameOfARemovedObjectThatCannotBeForgotten(t *testing.T) {
 	l := newLab(t, spec.Default().Sandbox)
 	l.put(spec.Stopped)
 	err := l.table.Step(t.Context(), theID, spec.RemovePodSandbox, Finish, func(context.Context, string) error { return l.db.Close() })
-	require.ErrorIs(t, err, bbolt.ErrDatabaseNotOpen) //nolint:staticcheck // the alias is what bbolt returns
+	require.ErrorIs(t, err, berrors.ErrDatabaseNotOpen)
 	require.Empty(t, l.table.List())
 	require.Empty(t, l.table.keys)
 	_, ok := l.table.Get(theID)
@@ -77,7 +77,21 @@ func TestNameOfARemovedObjectThatCannotBeForgotten(t *testing.T) {
 func TestForgettingAnObjectLeavesTheNameOfAnother(t *testing.T) {
 	l := newLab(t, spec.Default().Sandbox)
 	l.put(spec.Removing)
-	require.NoError(t, l.table.enter(&object[data]{Entry: Entry[data]{ID: "4567", Key: theKey}}, spec.Ready))
+	l.insert(Entry[data]{ID: "4567", Key: theKey, State: spec.Ready})
 	require.NoError(t, l.table.Settle(theID, spec.Absent))
 	require.Equal(t, map[string]string{theKey: "4567"}, l.table.keys)
+}
+
+// A state that memory has and the disk refused comes with its journal: a later
+// change that the disk takes must not bring a plan back that is complete.
+func TestJournalIsClosedWithAStateThatCouldNotBeSaved(t *testing.T) {
+	l := newLab(t, spec.Default().Sandbox)
+	_, err := l.hold(t.Context(), spec.RunPodSandbox, Finish, func(_ context.Context, id string) error {
+		assert.NoError(t, l.table.Begin(id, "RunPodSandbox", "record"))
+		return l.db.Close()
+	})
+	require.ErrorIs(t, err, berrors.ErrDatabaseNotOpen)
+	e, _ := l.table.Get(theID)
+	require.Equal(t, spec.Ready, e.State)
+	require.False(t, e.Journal.Open())
 }

@@ -40,6 +40,7 @@ type lab struct {
 func newLab(t *testing.T, life spec.Lifecycle) *lab {
 	l := &lab{t: t, path: filepath.Join(t.TempDir(), "ledger.db"), life: life}
 	l.db = open(t, l.path)
+	l.db.MaxBatchSize = 1 // no write waits for another, nor for a clock that only tests move
 	l.table = table(t, l.db, life)
 	return l
 }
@@ -65,10 +66,17 @@ func (l *lab) put(s spec.State) {
 	if s == spec.Absent {
 		return
 	}
+	l.insert(Entry[data]{ID: theID, Key: theKey, Digest: theDigest, State: s})
+}
+
+// insert makes an object be there, in memory and on disk.
+func (l *lab) insert(e Entry[data]) {
+	l.t.Helper()
+	o := &object[data]{Entry: e}
 	l.table.mu.Lock()
-	defer l.table.mu.Unlock()
-	o := &object[data]{Entry: Entry[data]{ID: theID, Key: theKey, Digest: theDigest, State: s}}
-	require.NoError(l.t, l.table.enter(o, s))
+	l.table.objs[e.ID], l.table.keys[e.Key] = o, e.ID
+	l.table.mu.Unlock()
+	require.NoError(l.t, l.table.enter(o, e.State))
 }
 
 // state of the object in memory.

@@ -17,6 +17,7 @@ const (
 	stressCallers = 16
 	stressCalls   = 40
 	stressNames   = 3
+	batched       = 1000 // writes that may share one way to the disk, as bbolt has it
 )
 
 // alone notices two operations on one object at once.
@@ -54,6 +55,7 @@ func TestStress(t *testing.T) {
 	for _, life := range lives() {
 		t.Run(life.Object, func(t *testing.T) {
 			l := newLab(t, life)
+			l.db.MaxBatchSize = batched
 			a := &alone{ids: map[string]bool{}}
 			var callers sync.WaitGroup
 			for n := range stressCallers {
@@ -122,6 +124,7 @@ func (l *lab) idle() bool {
 // Concurrent changes of one object are all kept.
 func TestNoChangeIsLost(t *testing.T) {
 	l := newLab(t, spec.Default().Sandbox)
+	l.db.MaxBatchSize = batched
 	l.put(spec.Ready)
 	var callers sync.WaitGroup
 	for range stressCallers {

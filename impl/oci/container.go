@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
+	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
@@ -71,7 +73,27 @@ func (in ContainerInput) check() error {
 	case in.RootFS == "":
 		return errors.New("root file system is not known")
 	}
+	if err := checkTexts(in.Config); err != nil {
+		return err
+	}
 	return checkDevices(in.Config)
+}
+
+// checkTexts refuses a NUL byte in what the kernel reads as a text that ends
+// with one.
+func checkTexts(config *runtimeapi.ContainerConfig) error {
+	texts := map[string][]string{
+		"command": config.GetCommand(), "args": config.GetArgs(), "working_dir": {config.GetWorkingDir()},
+	}
+	for i, m := range config.GetMounts() {
+		texts[fmt.Sprintf("mounts[%d].container_path", i)] = []string{m.GetContainerPath()}
+	}
+	for field, all := range texts {
+		if slices.ContainsFunc(all, func(s string) bool { return strings.Contains(s, "\x00") }) {
+			return invalid("config."+field, "holds a NUL byte")
+		}
+	}
+	return nil
 }
 
 // ownHostname is the pod's host name if the runtime makes the UTS namespace. A

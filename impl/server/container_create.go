@@ -65,6 +65,10 @@ func (s *Server) newContainer(ctx context.Context, req *runtimeapi.CreateContain
 	if err := s.resolveMounts(c); err != nil {
 		return Container{}, err
 	}
+	log := logPath(pod.Data.Config.M, c)
+	if err := refuseLogPath(log); err != nil {
+		return Container{}, fieldError(err)
+	}
 	img, err := s.Images.Status(ctx, c.Image.Image)
 	if err != nil {
 		return Container{}, imageError(err)
@@ -75,7 +79,7 @@ func (s *Server) newContainer(ctx context.Context, req *runtimeapi.CreateContain
 	return Container{
 		PodID: req.PodSandboxId, Config: kept[*runtimeapi.ContainerConfig]{c}, Handler: pod.Data.Handler,
 		Elevated: row.Then == spec.Elevated, ImageID: img.ID, ImageRef: firstOr(img.RepoDigests, img.ID),
-		LogPath: logPath(pod.Data.Config.M, c), StopWith: oci.StopSignal(c, img.Config).Number, CreatedAt: time.Now().UnixNano(),
+		LogPath: log, StopWith: oci.StopSignal(c, img.Config).Number, CreatedAt: time.Now().UnixNano(),
 	}, nil
 }
 

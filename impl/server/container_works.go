@@ -24,7 +24,7 @@ import (
 func (s *Server) createWorks(id string) flow.Works {
 	return flow.Works{
 		spec.StepRecord: {Do: s.withContainer(id, s.addContainerRecord), Undo: s.byID(id, s.deleteRecord)},
-		spec.StepMount:  {Do: s.byID(id, s.mountRoot), Undo: s.byID(id, s.unmountRoot)},
+		spec.StepMount:  {Do: s.byID(id, s.mountRoot)},
 		spec.StepConfig: {Do: s.withContainer(id, s.writeContainerConfig)},
 		spec.StepCreate: {Do: s.withContainer(id, s.createInRuntime), Undo: s.withContainer(id, s.undoInRuntime)},
 	}

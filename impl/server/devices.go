@@ -36,6 +36,9 @@ func ociDevice(d *devconfig.Device, path string) specs.LinuxDevice {
 func hostDevices(asked []*runtimeapi.Device) ([]oci.Device, error) {
 	var all []oci.Device
 	for i, a := range asked {
+		if a.HostPath == "" || a.ContainerPath == "" {
+			return nil, &oci.FieldError{Field: fmt.Sprintf("config.devices[%d]", i), Reason: "has no host_path or no container_path"}
+		}
 		real, err := filepath.EvalSymlinks(a.HostPath)
 		if err != nil {
 			return nil, &oci.FieldError{Field: fmt.Sprintf("config.devices[%d].host_path", i), Reason: err.Error()}

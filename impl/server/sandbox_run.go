@@ -38,9 +38,10 @@ func (s *Server) RunPodSandbox(ctx context.Context, req *runtimeapi.RunPodSandbo
 	return &runtimeapi.RunPodSandboxResponse{PodSandboxId: id}, nil
 }
 
-// sandboxKey is the name that at most one sandbox has.
+// sandboxKey is the name that at most one sandbox has. None of its parts holds
+// a slash.
 func sandboxKey(m *runtimeapi.PodSandboxMetadata) string {
-	return m.GetName() + "_" + m.GetNamespace() + "_" + m.GetUid() + "_" + strconv.FormatUint(uint64(m.GetAttempt()), 10)
+	return m.GetName() + "/" + m.GetNamespace() + "/" + m.GetUid() + "/" + strconv.FormatUint(uint64(m.GetAttempt()), 10)
 }
 
 // hostname of a sandbox: as configured, else the node's on the host network,
@@ -63,6 +64,9 @@ func (s *Server) newSandbox(req *runtimeapi.RunPodSandboxRequest) (Sandbox, erro
 	}
 	handler, err := s.chooseHandler(req.RuntimeHandler, privileged.Then)
 	if err != nil {
+		return Sandbox{}, err
+	}
+	if err := s.refuseSandbox(req.Config, s.Config.Runtime.Handlers[handler].VM); err != nil {
 		return Sandbox{}, err
 	}
 	infra := s.Book.Infra.Decide(facts.Infra(req.Config, s.Config.Runtime.Infra == "always", s.Config.Runtime.Handlers[handler].VM))

@@ -20,22 +20,31 @@ type fault struct {
 	old, with string
 }
 
+// broken returns the source with the fault in it.
+func (f *fault) broken() (string, error) {
+	source, err := os.ReadFile(f.file)
+	if err != nil {
+		return "", err
+	}
+	if n := strings.Count(string(source), f.old); n != 1 {
+		return "", fmt.Errorf("%s: the place to break is there %d times: %q", f.file, n, f.old)
+	}
+	return strings.Replace(string(source), f.old, f.with, 1), nil
+}
+
 // build builds the daemon with the fault.
-func (f *fault) build(ctx context.Context, tmp, out string) error {
+func (f *fault) build(ctx context.Context, out string) error {
 	path, err := filepath.Abs(f.file)
 	if err != nil {
 		return err
 	}
-	source, err := os.ReadFile(path)
+	source, err := f.broken()
 	if err != nil {
 		return err
 	}
-	if n := strings.Count(string(source), f.old); n != 1 {
-		return fmt.Errorf("%s: the place to break is there %d times: %q", f.file, n, f.old)
-	}
 	broken := out + ".go"
 	defer os.Remove(broken)
-	if err := os.WriteFile(broken, []byte(strings.Replace(string(source), f.old, f.with, 1)), 0o644); err != nil {
+	if err := os.WriteFile(broken, []byte(source), 0o644); err != nil {
 		return err
 	}
 	overlay := out + ".overlay.json"

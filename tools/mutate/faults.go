@@ -1,4 +1,9 @@
 package main
 
-// faults break the promises: rules that no table executes.
-var faults = []fault{}
+import "slices"
+
+// allFaults break the promises: rules that no table executes. Each file of
+// them belongs to the probes of the same name.
+func allFaults() []fault {
+	return slices.Concat(faultsContainer, faultsImage, faultsRequest, faultsRestart, faultsSandbox)
+}

@@ -35,8 +35,8 @@ var faultsImage = []fault{
 		err = nil
 	}
 `},
-	{rule: "image.pull.digest", op: "leaves layers", file: "impl/store/image/pull.go",
-		old: `i.gate.leave(err != nil,`, with: `i.gate.leave(false,`},
+	{rule: "image.pull.digest", op: "leaves its files", file: "impl/store/image/pull.go",
+		old: `		if rest := os.RemoveAll(mark); rest != nil {`, with: `		if rest := os.Remove(mark); rest != nil {`},
 	{rule: "image.pull.shared", op: "one transfer each", file: "impl/store/image/pull.go",
 		old: `i.o.Flights.Do(ctx, key(candidates, request.Auth), func`, with: `i.o.Flights.Do(ctx, key(candidates, request.Auth)+time.Now().String(), func`},
 	{rule: "image.pull.shared", op: "the first one's end is all's", file: "impl/flight/flight.go",
@@ -98,8 +98,7 @@ var faultsImage = []fault{
 			containers.add(use)
 			continue`},
 	{rule: "image.fs", op: "no container filesystem", file: "impl/server/image.go",
-		old: `		ContainerFilesystems: []*runtimeapi.FilesystemUsage{fsUsage(containers, now)},
-`, with: ``},
-	{rule: "image.fs", op: "images of no container filesystem", file: "impl/server/image.go",
-		old: `[]*runtimeapi.FilesystemUsage{fsUsage(images, now)}`, with: `[]*runtimeapi.FilesystemUsage{fsUsage(containers, now)}`},
+		old: `{fsUsage(containers, now)},`, with: `{fsUsage(containers, now)}[:0],`},
+	{rule: "image.fs", op: "no image filesystem", file: "impl/server/image.go",
+		old: `{fsUsage(images, now)},`, with: `{fsUsage(images, now)}[:0],`},
 }

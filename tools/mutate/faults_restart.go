@@ -65,9 +65,9 @@ var faultsRestart = []fault{
 	{rule: "service.version", op: "no runtime version", file: "impl/server/status.go",
 		old: `RuntimeVersion: version.String(), RuntimeApiVersion: apiVersion,`, with: `RuntimeVersion: version.String()[:0], RuntimeApiVersion: apiVersion,`},
 	{rule: "service.status", op: "no NetworkReady", file: "impl/server/status.go",
-		old: `[]*runtimeapi.RuntimeCondition{ready, net}`, with: `[]*runtimeapi.RuntimeCondition{ready}`},
+		old: `[]*runtimeapi.RuntimeCondition{ready, net}`, with: `[]*runtimeapi.RuntimeCondition{ready, net}[:1]`},
 	{rule: "service.status", op: "no RuntimeReady", file: "impl/server/status.go",
-		old: `[]*runtimeapi.RuntimeCondition{ready, net}`, with: `[]*runtimeapi.RuntimeCondition{net}`},
+		old: `[]*runtimeapi.RuntimeCondition{ready, net}`, with: `[]*runtimeapi.RuntimeCondition{ready, net}[1:]`},
 	{rule: "service.network-ready", op: "always true", file: "impl/server/status.go",
 		old: `net.Status, net.Reason, net.Message = false,`, with: `net.Status, net.Reason, net.Message = true,`},
 	{rule: "service.network-ready", op: "no reason", file: "impl/server/status.go",
@@ -107,7 +107,7 @@ var faultsRestart = []fault{
 	{rule: "service.rule-info", op: "another domain", file: "impl/gate/gate.go",
 		old: `const Domain = "ocid"`, with: `const Domain = "cri"`},
 	{rule: "service.rule-info", op: "not in the message", file: "impl/gate/gate.go",
-		old: `	s := status.New(code, err.Error())`, with: `	text := err.Error()
+		old: `	s := status.New(code, short(err.Error()))`, with: `	text := err.Error()
 	if refusal != nil {
 		text = refusal.Object + " " + refusal.Reason
 	}

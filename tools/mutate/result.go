@@ -71,7 +71,9 @@ func (r *runner) finish(took time.Duration) (bool, error) {
 			bad = append(bad, fmt.Sprintf("%s: %s", v.Rule, v.Op))
 		}
 	}
-	bad = append(bad, r.unbroken(c)...)
+	if r.all() {
+		bad = append(bad, r.unbroken(c)...)
+	}
 	for _, f := range c.Rules {
 		slices.SortFunc(f.Mutants, func(a, b verdict) int { return strings.Compare(a.Op, b.Op) })
 	}
@@ -84,10 +86,13 @@ func (r *runner) finish(took time.Duration) (bool, error) {
 	return len(bad) == 0, r.write(c)
 }
 
+// all says that every mutant is run.
+func (r *runner) all() bool { return r.rule == "" && r.sample <= 1 }
+
 // unbroken lists the MUST rules that no mutant breaks.
 func (r *runner) unbroken(c coverage) (bad []string) {
 	for id, rule := range r.rules {
-		if r.asked(id) && rule.Level == spec.Must && rule.Unobservable == "" && c.Rules[id] == nil {
+		if rule.Level == spec.Must && rule.Unobservable == "" && c.Rules[id] == nil {
 			bad = append(bad, string(id)+": nothing breaks it")
 		}
 	}
@@ -105,7 +110,7 @@ func (r *runner) write(c coverage) error {
 	if r.json != "" {
 		errs = append(errs, os.WriteFile(r.json, data, 0o644))
 	}
-	if r.update && r.rule == "" {
+	if r.update && r.all() {
 		errs = append(errs, os.WriteFile(coverageFile, data, 0o644))
 	}
 	return errors.Join(errs...)

@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -30,7 +32,7 @@ type job struct {
 type verdict struct {
 	Rule         spec.ID `json:"-"`
 	Op           string  `json:"op"`
-	KilledBy     string  `json:"killed_by"` // "probe", "derived", "error" (the run broke off), or "" for a survivor
+	KilledBy     string  `json:"killed_by"` // "probe", "derived", "error" (of the suite), or "" for a survivor
 	Unobservable bool    `json:"unobservable"`
 	Message      string  `json:"message,omitempty"` // of the first probe that failed
 }
@@ -88,12 +90,20 @@ func (r *runner) jobs() (jobs []*job) {
 		}
 		groups[name].mutants = append(groups[name].mutants, r.verdict(m.Rule, m.Op))
 	}
-	for i := range faults {
-		if f := &faults[i]; r.asked(f.rule) {
-			jobs = append(jobs, &job{name: string(f.rule) + ": " + f.op, fault: f, mutants: []verdict{r.verdict(f.rule, f.op)}})
+	for _, f := range allFaults() {
+		if r.asked(f.rule) {
+			jobs = append(jobs, &job{name: string(f.rule) + ": " + f.op, fault: &f, mutants: []verdict{r.verdict(f.rule, f.op)}})
 		}
 	}
-	return jobs
+	return slices.DeleteFunc(jobs, func(j *job) bool { return !r.drawn(j.name) })
+}
+
+// drawn says whether a run is in the sample: one in -sample, by the hash of
+// its name and the seed.
+func (r *runner) drawn(name string) bool {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(r.seed + name))
+	return r.sample <= 1 || h.Sum32()%uint32(r.sample) == 0
 }
 
 func (r *runner) verdict(rule spec.ID, op string) verdict {
@@ -111,7 +121,7 @@ func (r *runner) build(ctx context.Context) error {
 }
 
 func goBuild(ctx context.Context, out string, args ...string) error {
-	cmd := exec.CommandContext(ctx, "go", append([]string{"build", "-o", out}, args...)...)
+	cmd := exec.CommandContext(ctx, "go", append([]string{"build", "-ldflags=-s -w", "-o", out}, args...)...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if text, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("go build: %w\n%s", err, text)
@@ -169,7 +179,7 @@ func (r *runner) judge(ctx context.Context, j *job) error {
 	if j.fault != nil {
 		daemon = filepath.Join(r.tmp, fmt.Sprintf("ocid-%p", j))
 		defer os.Remove(daemon)
-		if err := j.fault.build(ctx, r.tmp, daemon); err != nil {
+		if err := j.fault.build(ctx, daemon); err != nil {
 			return err
 		}
 	}
@@ -177,8 +187,7 @@ func (r *runner) judge(ctx context.Context, j *job) error {
 	if err != nil {
 		return err
 	}
-	survivors := apply(j.mutants, rep, "probe")
-	if survivors == 0 {
+	if apply(j.mutants, rep, "probe") == 0 {
 		return nil
 	}
 	if rep, err = r.conform(ctx, j, daemon, report.Derived); err != nil {
@@ -219,32 +228,30 @@ func (r *runner) conform(ctx context.Context, j *job, daemon string, kind report
 }
 
 // apply notes who is killed by what a report says, and returns how many are
-// not. A daemon that is too broken to be probed is noticed as well.
+// not. A daemon that is too broken to start fails every probe; a rule without
+// a probe is seen by none.
 func apply(vs []verdict, rep *report.Report, by string) (survivors int) {
-	status := map[string]report.Rule{}
+	rules := map[string]report.Rule{}
 	for _, rule := range rep.Rules {
-		status[rule.ID] = rule
+		rules[rule.ID] = rule
 	}
 	for i := range vs {
 		v := &vs[i]
 		if v.KilledBy != "" {
 			continue
 		}
-		switch rule := status[string(v.Rule)]; {
+		rule := rules[string(v.Rule)]
+		problem := slices.IndexFunc(rep.Problems, func(p report.Problem) bool { return p.Status == report.Fail })
+		switch {
 		case rule.Status == report.Fail:
 			v.KilledBy, v.Message = by, rule.Message
-		case rule.Status == report.Error, by == "probe" && len(rep.Problems) > 0:
-			v.KilledBy, v.Message = "error", problem(rule, rep)
+		case len(rule.Probes) > 0 && problem >= 0:
+			v.KilledBy, v.Message = by, rep.Problems[problem].Message
+		case rule.Status == report.Error:
+			v.KilledBy, v.Message = "error", rule.Message
 		default:
 			survivors++
 		}
 	}
 	return survivors
-}
-
-func problem(rule report.Rule, rep *report.Report) string {
-	if rule.Message != "" || len(rep.Problems) == 0 {
-		return rule.Message
-	}
-	return rep.Problems[0].Message
 }
