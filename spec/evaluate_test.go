@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 // Written out from the sentence, not from the table: a sandbox is privileged
@@ -74,12 +75,16 @@ func TestStateNames(t *testing.T) {
 	assert.Equal(t, "Absent, Running, Removing", (Removing | Absent | Running).String())
 	assert.Equal(t, []State{Created, Stopped}, (Stopped | Created).Each())
 	for _, s := range (containerStates | sandboxStates).Each() {
-		got, ok := ParseState(s.String())
-		assert.True(t, ok)
+		text, err := s.MarshalText()
+		require.NoError(t, err)
+		var got State
+		require.NoError(t, got.UnmarshalText(text))
 		assert.Equal(t, s, got)
 	}
-	_, ok := ParseState("Limbo")
-	assert.False(t, ok)
+	var got States
+	require.NoError(t, got.UnmarshalText([]byte("Created, Stopped")))
+	assert.Equal(t, Created|Stopped, got)
+	assert.Error(t, got.UnmarshalText([]byte("Limbo")))
 }
 
 func TestDemand(t *testing.T) {

@@ -48,10 +48,20 @@ func (s States) String() string {
 	return strings.Join(names, ", ")
 }
 
-// ParseState returns the state of that name.
-func ParseState(name string) (State, bool) {
-	i := slices.Index(stateNames, name)
-	return 1 << max(i, 0), i >= 0
+// MarshalText gives the names: what is written down outlives the numbers.
+func (s States) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads the names.
+func (s *States) UnmarshalText(text []byte) error {
+	*s = 0
+	for name := range strings.SplitSeq(string(text), ", ") {
+		i := slices.Index(stateNames, name)
+		if i < 0 {
+			return fmt.Errorf("no state is called %q", name)
+		}
+		*s |= 1 << i
+	}
+	return nil
 }
 
 // An Event is what happens to an object: a call, or something by itself.

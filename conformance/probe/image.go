@@ -140,7 +140,7 @@ var _ = Describe("ImageFsInfo", target.Covers("image.fs"), func() {
 	It("has where images and containers are, and what they use", imageLimit, func(ctx SpecContext) {
 		t := target.Current()
 		c := t.Pod(ctx).Run(ctx)
-		c.Output(ctx, "dd", "if=/dev/zero", "of=/written", "bs=1024", "count=3000")
+		c.Output(ctx, "dd", "if=/dev/zero", "of=/written", "bs=1024", "count=8000")
 		if t.Has(target.FeatureRestart) { // the daemon may remember the last look for a while
 			crash(ctx, t)
 		}
@@ -157,7 +157,7 @@ var _ = Describe("ImageFsInfo", target.Covers("image.fs"), func() {
 		}
 		Expect(image.GetUsedBytes().GetValue()).To(BeNumerically(">=", busyboxSize()), "used_bytes of the images")
 		Expect(image.GetUsedBytes().GetValue()).To(BeNumerically("<", 3*busyboxSize()), "used_bytes of the images")
-		Expect(container.GetUsedBytes().GetValue()).To(BeNumerically(">=", 3000*1024), "used_bytes of the containers")
-		Expect(container.GetUsedBytes().GetValue()).To(BeNumerically("<", 3000*1024+busyboxSize()/2), "used_bytes of the containers")
+		Expect(container.GetUsedBytes().GetValue()).To(BeNumerically(">=", 8000*1024), "used_bytes of the containers")
+		Expect(container.GetUsedBytes().GetValue()).To(BeNumerically("<", 8000*1024+busyboxSize()/2), "used_bytes of the containers")
 	})
 })

@@ -54,12 +54,13 @@ func (d *daemon) refuse(context.Context) error {
 	return nil
 }
 
-// drain waits for the calls in flight. Those that outlast the bound are not an
+// drain waits for the calls in flight, and for operations whose caller has
+// gone. Those that outlast the bound are not an
 // error of the shutdown: their journals tell the next daemon.
 func (d *daemon) drain(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, d.cfg.ShutdownTimeout.Duration)
 	defer cancel()
-	if err := d.gate.Drain(ctx); err != nil {
+	if err := errors.Join(d.gate.Drain(ctx), d.server.Drain(ctx)); err != nil {
 		d.log.Warn("shutdown goes on", "err", err)
 	}
 	return nil

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
@@ -105,11 +106,17 @@ func (g *Gate) Unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, h
 	return res, nil
 }
 
-func (g *Gate) unary(ctx context.Context, req any, call string, handle grpc.UnaryHandler) (any, error) {
+func (g *Gate) unary(ctx context.Context, req any, call string, handle grpc.UnaryHandler) (res any, err error) {
 	if err := g.enter(); err != nil {
 		return nil, err
 	}
 	defer g.leave()
+	defer func() {
+		if r := recover(); r != nil { // one call's failure, not every pod's
+			Log(ctx).Error("panic", "panic", r, "stack", string(debug.Stack()))
+			err = fmt.Errorf("%s: panic: %v", call, r)
+		}
+	}()
 	if m, ok := req.(proto.Message); ok {
 		if err := Validate(g.requests[call], m); err != nil {
 			return nil, err

@@ -41,5 +41,6 @@ func (t *Table[T]) createOnce(ctx context.Context, c Creation[T]) (string, error
 	} else if o.Digest != c.Digest {
 		e = c.Other
 	}
-	return o.ID, t.obey(ctx, o, e, t.life.Next(o.State, e), Finish, c.Work)
+	id := o.ID
+	return id, t.obey(ctx, o, e, t.life.Next(o.now(), e), Finish, c.Work)
 }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 
 	"ocid/spec"
 )
@@ -24,7 +25,7 @@ import (
 // the file.
 func Open(path string) (*bbolt.DB, error) {
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: time.Second, FreelistType: bbolt.FreelistMapType})
-	if errors.Is(err, bbolt.ErrTimeout) { //nolint:staticcheck // the alias is what bbolt.Open returns
+	if errors.Is(err, berrors.ErrTimeout) {
 		return nil, fmt.Errorf("ledger %s: another daemon uses it", path)
 	}
 	if err != nil {
@@ -160,19 +161,26 @@ func (t *Table[T]) edit(id string, change func(*Entry[T])) error {
 	if !ok {
 		return nil
 	}
-	return t.write(o, change)
+	return t.write(o, change, false)
 }
 
 // write takes a changed entry to the disk, then to memory. One that has become
-// Absent is forgotten.
-func (t *Table[T]) write(o *object[T], change func(*Entry[T])) error {
+// Absent is forgotten. If the disk refuses a change that is a fact already,
+// memory says what is true all the same, and the disk still says what a restart
+// has to look into.
+func (t *Table[T]) write(o *object[T], change func(*Entry[T]), fact bool) error {
 	o.disk.Lock()
 	defer o.disk.Unlock()
 	t.mu.Lock()
 	next := o.Entry
 	t.mu.Unlock()
+	before := next.State
 	change(&next)
-	if err := t.save(next); err != nil {
+	if before == spec.Absent && next.State == spec.Absent {
+		return nil // nobody has it yet
+	}
+	err := t.save(next)
+	if err != nil && !fact {
 		return err
 	}
 	t.mu.Lock()
@@ -181,7 +189,7 @@ func (t *Table[T]) write(o *object[T], change func(*Entry[T])) error {
 	if next.State == spec.Absent {
 		t.drop(o)
 	}
-	return nil
+	return err
 }
 
 // save makes an entry durable, or the absence of it.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 
 	"ocid/spec"
 )
@@ -12,6 +13,7 @@ import (
 // asked for it, or joined it, wait.
 type op struct {
 	event   spec.Event
+	via     spec.State // the state while it is in flight; 0: it takes no time
 	stay    Stay
 	done    chan struct{}
 	err     error
@@ -54,7 +56,7 @@ func (t *Table[T]) once(ctx context.Context, id string, e spec.Event, stay Stay,
 	if !ok {
 		o = &object[T]{Entry: Entry[T]{ID: id, State: spec.Absent}}
 	}
-	row := t.life.Next(o.State, e)
+	row := t.life.Next(o.now(), e)
 	if row != nil && row.Act == spec.Do && !ok {
 		// Only StepNew makes an object out of nothing.
 		row = nil
@@ -62,13 +64,21 @@ func (t *Table[T]) once(ctx context.Context, id string, e spec.Event, stay Stay,
 	return t.obey(ctx, o, e, row, stay, work)
 }
 
-// obey does what the row says; t.mu is held and is released. An object that an
-// operation has just claimed is joined, whatever its state still says.
+// now is the state of the object: also before it has reached the disk. The
+// table's mu is held.
+func (o *object[T]) now() spec.State {
+	if o.op != nil && o.op.via != 0 {
+		return o.op.via
+	}
+	return o.State
+}
+
+// obey does what the row says; t.mu is held and is released.
 func (t *Table[T]) obey(ctx context.Context, o *object[T], e spec.Event, row *spec.Transition, stay Stay, work Work) error {
 	switch {
 	case row == nil:
 		defer t.mu.Unlock()
-		return fmt.Errorf("no rule for %s of a %s that is %s", e, t.life.Object, o.State)
+		return fmt.Errorf("no rule for %s of a %s that is %s", e, t.life.Object, o.now())
 	case (row.Act == spec.Join || row.Act == spec.Do) && o.op != nil:
 		return t.join(ctx, o.op, e)
 	case row.Act == spec.Join:
@@ -78,7 +88,7 @@ func (t *Table[T]) obey(ctx context.Context, o *object[T], e spec.Event, row *sp
 		return t.begin(ctx, o, row, stay, work)
 	case row.Act == spec.Refuse:
 		defer t.mu.Unlock()
-		return refusal(t.life.Object, o.ID, o.State, row)
+		return refusal(t.life.Object, o.ID, o.now(), row)
 	}
 	t.mu.Unlock()
 	return nil
@@ -97,36 +107,61 @@ func refusal(kind, id string, s spec.State, row *spec.Transition) error {
 func (t *Table[T]) begin(ctx context.Context, o *object[T], row *spec.Transition, stay Stay, work Work) error {
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	p := &op{event: row.On, stay: stay, done: make(chan struct{}), cancel: cancel}
+	if work != nil {
+		p.via = row.Via
+	}
 	o.op = p
 	t.objs[o.ID] = o
 	if o.Key != "" {
 		t.keys[o.Key] = o.ID
 	}
-	before := o.State
+	trip := trip[T]{t: t, o: o, id: o.ID, row: row, before: o.State, work: work}
 	go func() {
 		defer cancel()
-		t.end(o, t.carryOut(run, o, row, before, work))
+		t.end(o, trip.carryOut(run))
 	}()
 	return t.wait(ctx, p)
 }
 
-// carryOut goes through the states of a row, with the work between them.
-func (t *Table[T]) carryOut(ctx context.Context, o *object[T], row *spec.Transition, before spec.State, work Work) error {
-	if row.Via != 0 && work != nil {
-		if err := t.enter(o, row.Via); err != nil {
-			return err
-		}
-		if err := work(ctx, o.ID); err != nil {
-			return errors.Join(err, t.enter(o, t.after(o, row, before)))
-		}
+// A trip is one object's way along a row.
+type trip[T any] struct {
+	t      *Table[T]
+	o      *object[T]
+	id     string
+	row    *spec.Transition
+	before spec.State
+	work   Work
+}
+
+// carryOut goes through the states of the row, with the work between them.
+func (p trip[T]) carryOut(ctx context.Context) error {
+	if p.row.Via == 0 || p.work == nil {
+		return p.t.enter(p.o, p.row.To)
 	}
-	return t.complete(o, row.To)
+	if err := p.t.enter(p.o, p.row.Via); err != nil {
+		return err
+	}
+	if err := p.run(ctx); err != nil {
+		return errors.Join(err, p.t.enter(p.o, p.t.after(p.o, p.row, p.before)))
+	}
+	return p.t.complete(p.o, p.row.To)
+}
+
+// run does the work. A panic is an error of this object's, not the end of all.
+func (p trip[T]) run(ctx context.Context) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			p.t.log.Error("panic", "event", p.row.On, "id", p.id, "panic", r, "stack", string(debug.Stack()))
+			err = fmt.Errorf("%s: panic: %v", p.row.ID, r)
+		}
+	}()
+	return p.work(ctx, p.id)
 }
 
 // complete enters the state that an operation leads to, and closes the journal
 // of its plan with it.
 func (t *Table[T]) complete(o *object[T], s spec.State) error {
-	return t.become(o, s, func(e *Entry[T]) { e.State, e.Journal = s, Journal{} })
+	return t.write(o, func(e *Entry[T]) { e.State, e.Journal = s, Journal{} }, true)
 }
 
 // after is the state that failed work leads to.
@@ -142,26 +177,10 @@ func (t *Table[T]) after(o *object[T], row *spec.Transition, before spec.State) 
 	return before
 }
 
-// enter changes the state durably. If the disk refuses, memory says what is
-// true, and the disk still says what a restart has to look into.
+// enter changes the state durably. That work begins is no fact before it is
+// on disk; what has come of it is.
 func (t *Table[T]) enter(o *object[T], s spec.State) error {
-	return t.become(o, s, func(e *Entry[T]) { e.State = s })
-}
-
-func (t *Table[T]) become(o *object[T], s spec.State, change func(*Entry[T])) error {
-	err := t.write(o, change)
-	if err == nil {
-		return nil
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if !t.transient(s) {
-		o.State = s
-		if s == spec.Absent {
-			t.drop(o)
-		}
-	}
-	return err
+	return t.write(o, func(e *Entry[T]) { e.State = s }, !t.transient(s))
 }
 
 // transient says that a state only holds while work is in flight.
@@ -219,5 +238,34 @@ func (t *Table[T]) wait(ctx context.Context, p *op) error {
 		p.given = true
 		p.cancel()
 	}
+	if p.given {
+		return fmt.Errorf("%s given up: %w", p.event, context.Cause(ctx))
+	}
 	return fmt.Errorf("%s goes on: %w", p.event, context.Cause(ctx))
+}
+
+// Drain waits until no operation is in flight, or until ctx ends.
+func (t *Table[T]) Drain(ctx context.Context) error {
+	for {
+		p := t.anyOp()
+		if p == nil {
+			return nil
+		}
+		select {
+		case <-p.done:
+		case <-ctx.Done():
+			return fmt.Errorf("%s of a %s is still in flight: %w", p.event, t.life.Object, context.Cause(ctx))
+		}
+	}
+}
+
+func (t *Table[T]) anyOp() *op {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, o := range t.objs {
+		if o.op != nil {
+			return o.op
+		}
+	}
+	return nil
 }

@@ -116,8 +116,19 @@ func sharesPID(c *Container) bool {
 	return c.Config.M.GetLinux().GetSecurityContext().GetNamespaceOptions().GetPid() != runtimeapi.NamespaceMode_CONTAINER
 }
 
+// hurry ends the grace period of a stop in flight: who ends a container by
+// force does not wait for it.
+func (s *Server) hurry(id string) {
+	if e, _ := s.containers.Get(id); e.State == spec.Stopping {
+		if w := s.watched(id); w != nil {
+			w.shorten(time.Now())
+		}
+	}
+}
+
 // endWithSandbox ends a container because its sandbox stops.
 func (s *Server) endWithSandbox(ctx context.Context, id string) error {
+	s.hurry(id)
 	return s.containers.Step(ctx, id, spec.SandboxStops, ledger.Finish, func(ctx context.Context, id string) error {
 		return s.withContainer(id, s.killContainer)(ctx)
 	})
@@ -132,6 +143,7 @@ func (s *Server) RemoveContainer(ctx context.Context, req *runtimeapi.RemoveCont
 }
 
 func (s *Server) removeContainer(ctx context.Context, id string) error {
+	s.hurry(id)
 	return s.containers.Step(ctx, id, spec.RemoveContainer, ledger.Finish, func(ctx context.Context, id string) error {
 		ctx, cancel := s.bounded(ctx)
 		defer cancel()

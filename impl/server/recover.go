@@ -28,7 +28,7 @@ func (s *Server) Recover(ctx context.Context) {
 	for _, e := range s.containers.List() {
 		group.Go(func() error {
 			if err := s.recoverContainer(ctx, e); err != nil {
-				s.Log.Error("container not recovered", "id", e.ID, "err", errors.Join(err, s.containers.Settle(e.ID, spec.Exited)))
+				s.Log.Error("container not recovered", "id", e.ID, "err", errors.Join(err, s.leaveContainer(ctx, e)))
 			}
 			return nil
 		})
@@ -36,13 +36,35 @@ func (s *Server) Recover(ctx context.Context) {
 	_ = group.Wait()
 	for _, e := range s.sandboxes.List() {
 		group.Go(func() error {
-			if err := s.recoverSandbox(ctx, e); err != nil {
-				s.Log.Error("sandbox not recovered", "id", e.ID, "err", errors.Join(err, s.sandboxes.Settle(e.ID, spec.NotReady)))
+			err := s.recoverSandbox(ctx, e)
+			if err != nil && ctx.Err() == nil {
+				err = errors.Join(err, s.sandboxes.Settle(e.ID, spec.NotReady))
+			}
+			if err != nil {
+				s.Log.Error("sandbox not recovered", "id", e.ID, "err", err)
 			}
 			return nil
 		})
 	}
 	_ = group.Wait()
+}
+
+// leaveContainer settles a container that could not be recovered so that it
+// can be removed. One that lives is what it was, if nobody can say better; one
+// that was not looked at to the end is left to the next daemon.
+func (s *Server) leaveContainer(ctx context.Context, e ledger.Entry[Container]) error {
+	_, known := s.Runtimes[e.Data.Handler]
+	switch alive := e.Data.Process.Alive(); {
+	case ctx.Err() != nil:
+		return nil
+	case !alive:
+		return s.containers.Settle(e.ID, spec.Exited)
+	case !known:
+		return s.containers.Settle(e.ID, spec.Running)
+	case e.State == spec.Created:
+		return s.adoptContainer(e.ID, spec.Created)
+	}
+	return s.adoptContainer(e.ID, spec.Running)
 }
 
 func (s *Server) recoverContainer(ctx context.Context, e ledger.Entry[Container]) error {

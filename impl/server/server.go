@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -78,6 +79,11 @@ func New(p Parts) (*Server, error) {
 func (s *Server) Close() {
 	s.end()
 	s.tasks.Wait()
+}
+
+// Drain waits until no operation is in flight, or until ctx ends.
+func (s *Server) Drain(ctx context.Context) error {
+	return errors.Join(s.sandboxes.Drain(ctx), s.containers.Drain(ctx))
 }
 
 // newID returns a random ID of 64 hexadecimal digits.

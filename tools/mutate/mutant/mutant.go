@@ -123,7 +123,9 @@ func (c *collector) plan(of func(*spec.Book) *spec.Plan) {
 		if row.Undo {
 			c.add(row.ID, "no undo", func(b *spec.Book) { of(b).Steps[i].Undo = false })
 		}
-		if row.Unless != 0 {
+		// Taking back what was never made changes nothing, so "always" breaks
+		// only what makes something.
+		if row.Unless != 0 && of(&b).Backward {
 			c.add(row.ID, "always", func(b *spec.Book) { of(b).Steps[i].Unless = 0 })
 		}
 		c.add(row.ID, "drop", func(b *spec.Book) { of(b).Steps = slices.Delete(of(b).Steps, i, i+1) })
