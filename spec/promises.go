@@ -15,6 +15,7 @@ var servicePromises = []Promise{
 	{By: "impl/server", RPC: "PodSandboxStatus", Rule: must("sandbox.status.namespaces", "PodSandboxStatus has the namespace options of the config.", kubelet+": kills a sandbox whose network mode differs from the pod's")},
 	{By: "impl/server", RPC: "PodSandboxStatus", Rule: must("sandbox.status.handler", "PodSandboxStatus and List return the runtime handler of the request.", "cri-api v1, PodSandboxStatus.runtime_handler")},
 	{By: "impl/network", RPC: "RunPodSandbox", Rule: must("sandbox.run.host-port", "A host port leads to the container port, and host port 0 to nothing.", "cri-api v1, PortMapping.host_port")},
+	{By: "impl/namespace", RPC: "RunPodSandbox", Rule: must("sandbox.run.sysctls", "RunPodSandbox sets the sysctls of the config in the sandbox's namespaces, and refuses one that is not of a namespace of its own.", "cri-api v1, LinuxPodSandboxConfig.sysctls")},
 	{By: "impl/server", RPC: "RunPodSandbox", Rule: must("sandbox.run.deadline", "A RunPodSandbox or CreateContainer whose caller has gone is finished, and its retry gets the result.", kubelet)},
 	{By: "impl/oci", RPC: "CreateContainer", Rule: must("container.namespaces.network", "Every container of a pod joins the pod's network namespace.", netnsSource)},
 	{By: "impl/oci", RPC: "CreateContainer", Rule: must("container.namespaces.pid", "A container has a PID namespace of its own (CONTAINER), its pod's (POD) or the host's (NODE), as its config says.", "cri-api v1, NamespaceMode")},

@@ -24,8 +24,8 @@ var shutdown = Plan{Name: "Shutdown", Object: "daemon", Steps: []Step{
 	{Name: StepStorage, After: []StepName{StepDrain, StepWatchers},
 		Rule: must("shutdown.storage", "The storage driver is shut down if no container filesystem is in use, and left alone if one is.", shutdownSource).needs(Restart)},
 	{Name: StepLedger, After: []StepName{StepDrain, StepWatchers, StepStorage},
-		Rule: should("shutdown.ledger", "The ledger is closed when nothing writes to it any more.", shutdownSource)},
-	{Name: StepSocket, After: []StepName{StepLedger},
+		Rule: should("shutdown.ledger", "The ledger is closed when nothing writes to it any more.", shutdownSource).unseen("a write that comes too late is an operation that the next start recovers anyway")},
+	{Name: StepSocket, After: []StepName{StepDrain},
 		Rule: must("shutdown.socket", "The socket is gone when the daemon has exited.", shutdownSource).needs(Restart)},
 }}
 

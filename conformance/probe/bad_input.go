@@ -111,6 +111,16 @@ var _ = DescribeTable("RunPodSandbox refuses what nobody can make, and leaves no
 	})...),
 )
 
+// podSysctl sets one sysctl of the sandbox.
+func podSysctl(name, value string) target.PodOption {
+	return target.WithPod(func(c *runtimeapi.PodSandboxConfig) {
+		if c.Linux.Sysctls == nil {
+			c.Linux.Sysctls = map[string]string{}
+		}
+		c.Linux.Sysctls[name] = value
+	})
+}
+
 func podSysctls(names ...string) (all []target.PodOption) {
 	for _, n := range names {
 		all = append(all, target.WithPod(func(c *runtimeapi.PodSandboxConfig) { c.GetLinux().Sysctls = map[string]string{n: "1"} }))

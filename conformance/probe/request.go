@@ -182,6 +182,8 @@ var _ = DescribeTable("RunPodSandbox refuses",
 	// "Port number on the host.", "Port number within the container."
 	run("request.run.host-port", "config.port_mappings[1].host_port", "a host port that does not exist",
 		podPorts(func(p *runtimeapi.PortMapping) { p.HostPort = -1 }, func(p *runtimeapi.PortMapping) { p.HostPort = 65536 })...),
+	run("request.run.host-port-leads", "config.port_mappings[1].host_port", "a host port that leads nowhere",
+		podPorts(func(p *runtimeapi.PortMapping) { p.HostPort, p.ContainerPort = 18099, 0 })...),
 	run("request.run.container-port", "config.port_mappings[1].container_port", "a container port that does not exist",
 		podPorts(func(p *runtimeapi.PortMapping) { p.ContainerPort = -1 }, func(p *runtimeapi.PortMapping) { p.ContainerPort = 65536 })...),
 	run("request.run.protocol", "config.port_mappings[1].protocol", "a protocol that is not defined",
@@ -208,10 +210,10 @@ var _ = DescribeTable("RunPodSandbox refuses",
 	run("request.run.user", podContext+"run_as_user.value", "a user that does not exist", podSecurity(
 		func(s *runtimeapi.LinuxSandboxSecurityContext) { s.RunAsUser = &runtimeapi.Int64Value{Value: -1} },
 		func(s *runtimeapi.LinuxSandboxSecurityContext) {
-			s.RunAsUser = &runtimeapi.Int64Value{Value: 1<<32 - 1}
+			s.RunAsUser = &runtimeapi.Int64Value{Value: 1 << 31}
 		},
 		func(s *runtimeapi.LinuxSandboxSecurityContext) { s.RunAsUser = &runtimeapi.Int64Value{Value: 1 << 40} })...),
-	run("request.run.group", podContext+"run_as_group.value", "a group that does not exist", podGroups(-1, 1<<32-1, 1<<40)...),
+	run("request.run.group", podContext+"run_as_group.value", "a group that does not exist", podGroups(-1, 1<<31, 1<<40)...),
 	run("request.run.cgroup-parent-nul", "config.linux.cgroup_parent", "a cgroup parent with a NUL byte",
 		podTexts(func(c *runtimeapi.PodSandboxConfig, v string) { c.GetLinux().CgroupParent += v }, "/a\x00b")...),
 )

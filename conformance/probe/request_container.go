@@ -175,8 +175,8 @@ var _ = DescribeTable("CreateContainer refuses",
 	create("request.create.group-needs-user", podContext+"run_as_group", "a group without a user", withSecurity(
 		func(s *runtimeapi.LinuxContainerSecurityContext) { s.RunAsGroup = &runtimeapi.Int64Value{Value: 1000} },
 		func(s *runtimeapi.LinuxContainerSecurityContext) { s.RunAsGroup = &runtimeapi.Int64Value{} })...),
-	create("request.create.user", podContext+"run_as_user.value", "a user that does not exist", withUsers(-1, 1<<32-1, 1<<40)...),
-	create("request.create.group", podContext+"run_as_group.value", "a group that does not exist", withGroups(-1, 1<<32-1, 1<<40)...),
+	create("request.create.user", podContext+"run_as_user.value", "a user that does not exist", withUsers(-1, 1<<31, 1<<40)...),
+	create("request.create.group", podContext+"run_as_group.value", "a group that does not exist", withGroups(-1, 1<<31, 1<<40)...),
 	create("request.create.pid-mode", podContext+"namespace_options.pid", "a PID mode that is not defined", withSecurity(
 		func(s *runtimeapi.LinuxContainerSecurityContext) { s.GetNamespaceOptions().Pid = undefinedMode },
 		func(s *runtimeapi.LinuxContainerSecurityContext) { s.GetNamespaceOptions().Pid = -1 })...),

@@ -13,6 +13,7 @@ import (
 	"ocid/impl/facts"
 	"ocid/impl/namespace"
 	"ocid/impl/oci"
+	"ocid/spec"
 )
 
 // refuseSandbox refuses a config that no sandbox can be made of, before
@@ -32,16 +33,13 @@ func (s *Server) refuseSandbox(c *runtimeapi.PodSandboxConfig, ownKernel bool) e
 	if err := refusePorts(c.GetPortMappings()); err != nil || ownKernel {
 		return fieldError(err)
 	}
-	return fieldError(refuseSysctls(c))
+	return s.refuseSysctls(c)
 }
 
 // refusePorts refuses mappings that a CNI plugin fails on in ADD, and again in
 // DEL.
 func refusePorts(ports []*runtimeapi.PortMapping) error {
 	for i, p := range ports {
-		if p.HostPort > 0 && p.ContainerPort == 0 {
-			return &oci.FieldError{Field: fmt.Sprintf("config.port_mappings[%d].container_port", i), Reason: "is not set"}
-		}
 		if p.HostIp == "" {
 			continue
 		}
@@ -54,7 +52,7 @@ func refusePorts(ports []*runtimeapi.PortMapping) error {
 
 // refuseSysctls refuses sysctls that are not of a namespace that the sandbox
 // has for itself: nobody would set them, or they would be the node's.
-func refuseSysctls(c *runtimeapi.PodSandboxConfig) error {
+func (s *Server) refuseSysctls(c *runtimeapi.PodSandboxConfig) error {
 	ns := facts.NamespaceOptions(c)
 	own := map[namespace.Kind]bool{
 		namespace.Net: ns.GetNetwork() == runtimeapi.NamespaceMode_POD,
@@ -62,7 +60,7 @@ func refuseSysctls(c *runtimeapi.PodSandboxConfig) error {
 	}
 	for name := range c.GetLinux().GetSysctls() {
 		if kind, ok := namespace.KindOfSysctl(name); !ok || !own[kind] {
-			return &oci.FieldError{Field: "config.linux.sysctls", Reason: fmt.Sprintf("%.80q is not in a namespace of the sandbox's own", name)}
+			return s.refusal("sandbox.run.sysctls", spec.InvalidArgument, "config.linux.sysctls", fmt.Errorf("holds %.80q, which is not of a namespace of the sandbox's own", name))
 		}
 	}
 	return nil

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
@@ -25,7 +24,7 @@ func (s *Server) RunPodSandbox(ctx context.Context, req *runtimeapi.RunPodSandbo
 		return nil, err
 	}
 	id, err := s.sandboxes.StepNew(ctx, ledger.Creation[Sandbox]{
-		Key: holderKey(req.Config.Metadata), Digest: sum, Event: spec.RunPodSandbox, Other: spec.RunOther,
+		Key: sandboxKey(req.Config.Metadata), Digest: sum, Event: spec.RunPodSandbox, Other: spec.RunOther,
 		Make: func() (string, Sandbox) {
 			id := newID()
 			sandbox.Hostname = hostname(req.Config, id, s.Host.Hostname)

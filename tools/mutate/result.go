@@ -2,8 +2,8 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -35,10 +35,14 @@ func (r *runner) record(j *job, took time.Duration) {
 		r.done = append(r.done, v)
 		mark := "killed by " + v.KilledBy
 		switch {
-		case v.KilledBy == "" && v.Unobservable:
+		case v.KilledBy != "probe" && v.Unobservable:
 			mark = "unobservable"
-		case v.KilledBy == "" || v.KilledBy == "derived" && !v.Unobservable:
-			mark = strings.TrimSpace("SURVIVES the probes " + strings.TrimSuffix("("+mark+")", "(killed by )"))
+		case v.KilledBy == "error":
+			mark = "NOT JUDGED: " + v.Message
+		case v.KilledBy == "derived":
+			mark = "SURVIVES the probes, is killed by a derived case"
+		case v.KilledBy == "":
+			mark = "SURVIVES"
 		}
 		fmt.Printf("%-34s %-28s %s\n", v.Rule, v.Op, mark)
 	}
@@ -48,70 +52,107 @@ func (r *runner) record(j *job, took time.Duration) {
 // finish prints the sums, writes the results and says whether every MUST row
 // is killed by a probe or unobservable.
 func (r *runner) finish(took time.Duration) (bool, error) {
-	c := coverage{Summary: map[string]int{}, Rules: map[spec.ID]*ruleFate{}}
-	var bad []string
+	c := coverage{Rules: map[spec.ID]*ruleFate{}}
 	for _, v := range r.done {
 		if c.Rules[v.Rule] == nil {
-			c.Rules[v.Rule] = &ruleFate{}
+			c.Rules[v.Rule] = &ruleFate{Probes: r.probes[v.Rule]}
 		}
 		c.Rules[v.Rule].Mutants = append(c.Rules[v.Rule].Mutants, v)
-		c.Summary["mutants"]++
-		killed := v.KilledBy == "probe" || v.KilledBy == "error"
-		switch {
-		case killed:
-			c.Summary["killed by probes"]++
-		case v.Unobservable:
-			c.Summary["unobservable"]++
-		case v.KilledBy == "derived":
-			c.Summary["killed by derived cases only"]++
-		default:
-			c.Summary["survivors"]++
-		}
-		if !killed && !v.Unobservable && r.rules[v.Rule].Level == spec.Must {
-			bad = append(bad, fmt.Sprintf("%s: %s", v.Rule, v.Op))
-		}
 	}
-	if r.all() {
-		bad = append(bad, r.unbroken(c)...)
-	}
-	for _, f := range c.Rules {
-		slices.SortFunc(f.Mutants, func(a, b verdict) int { return strings.Compare(a.Op, b.Op) })
-	}
+	c.sum()
 	fmt.Printf("\n%d mutants in %s: %d killed by probes, %d by derived cases only, %d unobservable, %d survivors\n",
 		c.Summary["mutants"], took.Round(time.Second), c.Summary["killed by probes"], c.Summary["killed by derived cases only"],
 		c.Summary["unobservable"], c.Summary["survivors"])
+	bad := r.uncovered(c)
 	for _, b := range bad {
 		fmt.Println("MUST row not covered:", b)
 	}
 	return len(bad) == 0, r.write(c)
 }
 
+// sum counts the mutants by their fate.
+func (c *coverage) sum() {
+	c.Summary = map[string]int{}
+	for _, fate := range c.Rules {
+		slices.SortFunc(fate.Mutants, func(a, b verdict) int { return strings.Compare(a.Op, b.Op) })
+		for _, v := range fate.Mutants {
+			c.Summary["mutants"]++
+			switch {
+			case v.KilledBy == "probe":
+				c.Summary["killed by probes"]++
+			case v.Unobservable:
+				c.Summary["unobservable"]++
+			case v.KilledBy == "derived":
+				c.Summary["killed by derived cases only"]++
+			default:
+				c.Summary["survivors"]++
+			}
+		}
+	}
+}
+
 // all says that every mutant is run.
 func (r *runner) all() bool { return r.rule == "" && r.sample <= 1 }
 
-// unbroken lists the MUST rules that no mutant breaks.
-func (r *runner) unbroken(c coverage) (bad []string) {
+// uncovered lists the MUST rules with a mutant that no probe kills, or, after a
+// run of all, without any mutant.
+func (r *runner) uncovered(c coverage) (bad []string) {
 	for id, rule := range r.rules {
-		if rule.Level == spec.Must && rule.Unobservable == "" && c.Rules[id] == nil {
-			bad = append(bad, string(id)+": nothing breaks it")
+		if rule.Level != spec.Must || rule.Unobservable != "" {
+			continue
+		}
+		fate := c.Rules[id]
+		if fate == nil {
+			if r.all() {
+				bad = append(bad, string(id)+": nothing breaks it")
+			}
+			continue
+		}
+		for _, v := range fate.Mutants {
+			if v.KilledBy != "probe" {
+				bad = append(bad, fmt.Sprintf("%s: %s %s", id, v.Op, v.Message))
+			}
 		}
 	}
 	slices.Sort(bad)
 	return bad
 }
 
+// write keeps the results. Those of some rules take the place of what the
+// coverage file has about these rules; those of all are the whole file.
 func (r *runner) write(c coverage) error {
+	if r.json != "" {
+		if err := c.save(r.json); err != nil {
+			return err
+		}
+	}
+	if !r.update || r.sample > 1 {
+		return nil
+	}
+	if !r.all() {
+		old, err := loadCoverage(coverageFile)
+		if err != nil {
+			return err
+		}
+		maps.Copy(old.Rules, c.Rules)
+		old.sum()
+		c = old
+	}
+	return c.save(coverageFile)
+}
+
+func (c coverage) save(path string) error {
 	data, err := json.MarshalIndent(c, "", "  ")
 	if err != nil {
 		return err
 	}
-	data = append(data, '\n')
-	var errs []error
-	if r.json != "" {
-		errs = append(errs, os.WriteFile(r.json, data, 0o644))
+	return os.WriteFile(path, append(data, '\n'), 0o644)
+}
+
+func loadCoverage(path string) (c coverage, err error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return c, err
 	}
-	if r.update && r.all() {
-		errs = append(errs, os.WriteFile(coverageFile, data, 0o644))
-	}
-	return errors.Join(errs...)
+	return c, json.Unmarshal(data, &c)
 }

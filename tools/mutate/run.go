@@ -42,9 +42,10 @@ type runner struct {
 	tmp, env string
 	rules    map[spec.ID]spec.Rule
 
-	mu   sync.Mutex
-	done []verdict
-	left int
+	mu     sync.Mutex
+	done   []verdict
+	probes map[spec.ID][]string // the hand-written probes that claim a rule
+	left   int
 }
 
 func run(ctx context.Context, o options) (bool, error) {
@@ -54,7 +55,7 @@ func run(ctx context.Context, o options) (bool, error) {
 		return false, err
 	}
 	defer os.RemoveAll(tmp)
-	r := &runner{options: o, tmp: tmp, rules: map[spec.ID]spec.Rule{}}
+	r := &runner{options: o, tmp: tmp, rules: map[spec.ID]spec.Rule{}, probes: map[spec.ID][]string{}}
 	book := spec.Default()
 	for _, rule := range book.Rules() {
 		r.rules[rule.ID] = rule
@@ -164,13 +165,23 @@ func (r *runner) runAll(ctx context.Context, jobs []*job) error {
 			}
 			start := time.Now()
 			if err := r.judge(ctx, j); err != nil {
-				return fmt.Errorf("%s: %w", j.name, err)
+				if ctx.Err() != nil {
+					return err
+				}
+				j.broken(err)
 			}
 			r.record(j, time.Since(start))
 			return nil
 		})
 	}
 	return group.Wait()
+}
+
+// broken notes that the run itself failed: its mutants are not judged.
+func (j *job) broken(err error) {
+	for i := range j.mutants {
+		j.mutants[i].KilledBy, j.mutants[i].Message = "error", err.Error()
+	}
 }
 
 // judge runs the probes of a job's rules against its daemon.
@@ -187,6 +198,7 @@ func (r *runner) judge(ctx context.Context, j *job) error {
 	if err != nil {
 		return err
 	}
+	r.note(rep)
 	if apply(j.mutants, rep, "probe") == 0 {
 		return nil
 	}
@@ -195,6 +207,17 @@ func (r *runner) judge(ctx context.Context, j *job) error {
 	}
 	apply(j.mutants, rep, "derived")
 	return nil
+}
+
+// note keeps which probes claim which rules.
+func (r *runner) note(rep *report.Report) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, rule := range rep.Rules {
+		if len(rule.Probes) > 0 {
+			r.probes[spec.ID(rule.ID)] = rule.Probes
+		}
+	}
 }
 
 // conform runs criconform on the rules of a job.
