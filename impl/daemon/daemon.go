@@ -12,6 +12,7 @@ import (
 	"os/signal"
 	"path/filepath"
 
+	"github.com/sirupsen/logrus"
 	"go.etcd.io/bbolt"
 	"golang.org/x/sys/unix"
 	"google.golang.org/grpc"
@@ -65,7 +66,8 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 	ctx, stop := signal.NotifyContext(ctx, unix.SIGTERM, unix.SIGINT)
 	defer stop()
 	unix.Umask(0o022)
-	d := &daemon{cfg: cfg, book: o.Book, log: cfg.Logger(os.Stderr), runner: flow.Runner{Observe: o.Observe}}
+	logrus.SetLevel(logrus.WarnLevel) // of the libraries underneath
+	d := &daemon{cfg: cfg, book: o.Book, log: cfg.Logger(os.Stderr), runner: flow.Runner{Observe: o.Observe, Log: gate.Log}}
 	if err := d.open(ctx); err != nil {
 		return errors.Join(err, d.abandon())
 	}

@@ -6,7 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
+	"time"
 
 	"ocid/spec"
 )
@@ -37,10 +39,11 @@ type Moment struct {
 	Object string
 }
 
-// A Runner runs plans. Observe may be nil; it is for tests that stop the
-// daemon at a moment.
+// A Runner runs plans. Log gives the logger of a call and may be nil, as may
+// Observe, which is for tests that stop the daemon at a moment.
 type Runner struct {
 	Observe func(Moment)
+	Log     func(context.Context) *slog.Logger
 }
 
 func (r Runner) tell(m Moment) {
@@ -93,9 +96,13 @@ func (r Runner) step(ctx context.Context, j Journal, object string, p spec.Plan,
 	}
 	m := Moment{Plan: p.Name, Step: s.Name, Object: object}
 	r.tell(m)
+	start := time.Now()
 	err := work.Do(ctx)
 	m.After = true
 	r.tell(m)
+	if r.Log != nil {
+		r.Log(ctx).Debug("step", "plan", p.Name, "step", s.Name, "object", object, "took", time.Since(start), "err", err)
+	}
 	return err
 }
 

@@ -129,6 +129,11 @@ func (r *runner) write(c coverage) error {
 	if !r.update || r.sample > 1 {
 		return nil
 	}
+	for _, fate := range c.Rules {
+		for i := range fate.Mutants {
+			fate.Mutants[i].Message = "" // it differs from run to run
+		}
+	}
 	if !r.all() {
 		old, err := loadCoverage(coverageFile)
 		if err != nil {
