@@ -81,7 +81,7 @@ func faulty() map[string]scenario {
 		"no daemon":     {faults: fakecri.NoStart, cases: one(pass)},
 		"bad end":       {faults: fakecri.ExitOne, cases: one(pass)},
 		"fail fast": {cases: func() {
-			Describe("A", Serial, func() { fails("test.fail") })
+			Describe("A", Serial, SpecPriority(1), func() { fails("test.fail") })
 			Describe("B", Serial, func() { passes("test.after") })
 		},
 			change: func(c *Config) { c.FailFast = true }},
