@@ -66,9 +66,10 @@ func (d *daemon) drain(ctx context.Context) error {
 	return nil
 }
 
-func (d *daemon) endWatchers(context.Context) error {
-	d.server.Close()
-	return d.network.Close()
+func (d *daemon) endWatchers(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, d.cfg.ShutdownTimeout.Duration)
+	defer cancel()
+	return errors.Join(d.server.Close(ctx), d.network.Close())
 }
 
 func (d *daemon) closeStorage(context.Context) error {
@@ -91,7 +92,8 @@ func (d *daemon) closeSocket(context.Context) error {
 func (d *daemon) abandon() error {
 	var errs []error
 	if d.server != nil {
-		d.server.Close()
+		errs = append(errs, d.endWatchers(context.Background()))
+		d.network = nil
 	}
 	if d.network != nil {
 		errs = append(errs, d.network.Close())

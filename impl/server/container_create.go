@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"ocid/impl/facts"
@@ -62,7 +63,7 @@ func (s *Server) newContainer(ctx context.Context, req *runtimeapi.CreateContain
 	if row.Code != 0 {
 		return Container{}, &spec.Refusal{Rule: row.Rule, Code: row.Code, Object: "config.linux.security_context.privileged", Reason: "is set"}
 	}
-	if err := s.resolveMounts(c); err != nil {
+	if err := s.resolveMounts(proto.CloneOf(c)); err != nil {
 		return Container{}, err
 	}
 	log := logPath(pod.Data.Config.M, c)

@@ -38,12 +38,20 @@ func (s *Server) startContainer(ctx context.Context, id string) error {
 	at := time.Now().UnixNano() // noted first: a daemon that dies in the start still knows it
 	err := s.containers.Change(id, func(c *Container) { c.StartedAt = at })
 	if err == nil {
-		err = s.Runtimes[e.Data.Handler].Start(ctx, id)
+		err = s.startInRuntime(ctx, id, &e.Data)
 	}
 	if err != nil {
 		return errors.Join(err, s.startFailed(context.WithoutCancel(ctx), id, &e.Data, err))
 	}
 	return nil
+}
+
+func (s *Server) startInRuntime(ctx context.Context, id string, c *Container) error {
+	rt, err := s.runtimeOf(c.Handler)
+	if err != nil {
+		return err
+	}
+	return rt.Start(ctx, id)
 }
 
 // startFailed ends a container that could not be started and says so in its
@@ -202,7 +210,11 @@ func (s *Server) ExecSync(ctx context.Context, req *runtimeapi.ExecSyncRequest) 
 	if err != nil {
 		return nil, err
 	}
-	res, err := s.Runtimes[e.Data.Handler].Exec(ctx, id, runtime.Exec{
+	rt, err := s.runtimeOf(e.Data.Handler)
+	if err != nil {
+		return nil, err
+	}
+	res, err := rt.Exec(ctx, id, runtime.Exec{
 		Process: oci.ExecProcess(config, req.Cmd, false), Timeout: time.Duration(req.Timeout) * time.Second,
 	})
 	if errors.Is(err, runtime.ErrTimeout) {

@@ -11,6 +11,7 @@ import (
 
 	imgspecv1 "github.com/opencontainers/image-spec/specs-go/v1"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"google.golang.org/protobuf/proto"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"ocid/impl/flow"
@@ -94,10 +95,13 @@ func (s *Server) writeContainerConfig(ctx context.Context, id string, c *Contain
 func (s *Server) containerInput(id string, c *Container, img *imgspecv1.Image) (oci.ContainerInput, error) {
 	pod, _ := s.sandboxes.Get(c.PodID)
 	in := oci.ContainerInput{
-		ID: id, Sandbox: pod.Data.Config.M, Config: c.Config.M, Image: img, RootFS: c.RootFS, Privileged: c.Elevated, Host: s.Host,
+		ID: id, Sandbox: pod.Data.Config.M, Config: proto.CloneOf(c.Config.M), Image: img, RootFS: c.RootFS, Privileged: c.Elevated, Host: s.Host,
 		Annotations: spec.Annotate(s.Book.Annotations, spec.AppContainer, containerValues(id, c, &pod.Data)),
 	}
-	var err error
+	err := s.resolveMounts(in.Config)
+	if err != nil {
+		return in, err
+	}
 	if in.User, err = resolveUser(c.RootFS, c.Config.M, img); err != nil {
 		return in, err
 	}
@@ -182,7 +186,11 @@ func (s *Server) createInRuntime(ctx context.Context, id string, c *Container) e
 			return fmt.Errorf("log directory: %w", err)
 		}
 	}
-	p, err := s.Runtimes[c.Handler].Create(ctx, runtime.Create{
+	rt, err := s.runtimeOf(c.Handler)
+	if err != nil {
+		return err
+	}
+	p, err := rt.Create(ctx, runtime.Create{
 		ID: id, Bundle: bundle, LogPath: c.LogPath,
 		Terminal: c.Config.M.Tty, Stdin: c.Config.M.Stdin, StdinOnce: c.Config.M.StdinOnce,
 	})
@@ -194,9 +202,9 @@ func (s *Server) createInRuntime(ctx context.Context, id string, c *Container) e
 
 // deleteInRuntime takes the container out of its runtime.
 func (s *Server) deleteInRuntime(ctx context.Context, id string, c *Container) error {
-	rt, ok := s.Runtimes[c.Handler]
-	if !ok {
-		return fmt.Errorf("runtime handler %q of the container is no longer configured", c.Handler)
+	rt, err := s.runtimeOf(c.Handler)
+	if err != nil {
+		return err
 	}
 	if err := rt.Delete(ctx, id); err != nil {
 		return err

@@ -87,9 +87,9 @@ func (s *Server) startInfra(ctx context.Context, id string, sb *Sandbox) error {
 
 // endInfra ends the infra container and unmounts its root filesystem.
 func (s *Server) endInfra(ctx context.Context, id string, sb *Sandbox) error {
-	rt, ok := s.Runtimes[sb.Handler]
-	if !ok {
-		return fmt.Errorf("runtime handler %q of the sandbox is no longer configured", sb.Handler)
+	rt, err := s.runtimeOf(sb.Handler)
+	if err != nil {
+		return err
 	}
 	if w := s.watched(id); w != nil && !w.over() {
 		if err := kill(ctx, rt, id, syscall.SIGKILL, false); err != nil {
@@ -108,11 +108,12 @@ func (s *Server) endInfra(ctx context.Context, id string, sb *Sandbox) error {
 
 // watchInfra makes the exit of the infra process an event of the sandbox.
 func (s *Server) watchInfra(id string, sb *Sandbox) {
-	if !sb.HasInfra {
+	rt, known := s.Runtimes[sb.Handler]
+	if !sb.HasInfra || !known {
 		return
 	}
 	nothing := func(context.Context) error { return nil }
-	s.watch(id, s.Runtimes[sb.Handler], sb.Infra, events{
+	s.watch(id, rt, sb.Infra, events{
 		exited: func(context.Context, runtime.Exit) error { return nil },
 		tell: func(ctx context.Context) error {
 			return s.sandboxes.Step(ctx, id, spec.SandboxProcessDied, ledger.Finish, nil)

@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sync/errgroup"
@@ -105,9 +104,9 @@ func (s *Server) undoCreate(ctx context.Context, id string) error {
 
 // askRuntime settles a container whose start or stop was in flight.
 func (s *Server) askRuntime(ctx context.Context, e ledger.Entry[Container]) error {
-	rt, ok := s.Runtimes[e.Data.Handler]
-	if !ok {
-		return fmt.Errorf("runtime handler %q is no longer configured", e.Data.Handler)
+	rt, err := s.runtimeOf(e.Data.Handler)
+	if err != nil {
+		return err
 	}
 	st, err := rt.State(ctx, e.ID)
 	if err != nil && !errors.Is(err, runtime.ErrNotFound) {
@@ -123,6 +122,10 @@ func (s *Server) askRuntime(ctx context.Context, e ledger.Entry[Container]) erro
 }
 
 func (s *Server) adoptContainer(id string, st spec.State) error {
+	e, _ := s.containers.Get(id)
+	if _, err := s.runtimeOf(e.Data.Handler); err != nil {
+		return err
+	}
 	if err := s.containers.Settle(id, st); err != nil {
 		return err
 	}
@@ -133,9 +136,9 @@ func (s *Server) adoptContainer(id string, st spec.State) error {
 // lostContainer settles a container that does not live: its exit is known to
 // the ledger, or to the runtime's monitor, or to nobody.
 func (s *Server) lostContainer(ctx context.Context, e ledger.Entry[Container]) error {
-	rt, ok := s.Runtimes[e.Data.Handler]
-	if !ok {
-		return fmt.Errorf("runtime handler %q is no longer configured", e.Data.Handler)
+	rt, err := s.runtimeOf(e.Data.Handler)
+	if err != nil {
+		return err
 	}
 	if e.Data.FinishedAt == 0 {
 		exit, err := rt.Watch(ctx, e.ID, e.Data.Process)

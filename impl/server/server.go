@@ -75,10 +75,21 @@ func New(p Parts) (*Server, error) {
 	return s, nil
 }
 
-// Close ends the watching of exits and waits for what they have set off.
-func (s *Server) Close() {
+// Close ends the watching of exits and waits, until ctx ends, for what they
+// have set off.
+func (s *Server) Close(ctx context.Context) error {
 	s.end()
-	s.tasks.Wait()
+	done := make(chan struct{})
+	go func() {
+		s.tasks.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("clean-up after exits goes on: %w", context.Cause(ctx))
+	}
 }
 
 // Drain waits until no operation is in flight, or until ctx ends.
@@ -101,6 +112,15 @@ func digest(m proto.Message) (string, error) {
 	}
 	sum := sha256.Sum256(data)
 	return hex.EncodeToString(sum[:]), nil
+}
+
+// runtimeOf returns the runtime of a handler that an object was made with.
+func (s *Server) runtimeOf(handler string) (*runtime.OCI, error) {
+	rt, ok := s.Runtimes[handler]
+	if !ok {
+		return nil, fmt.Errorf("runtime handler %q is no longer configured", handler)
+	}
+	return rt, nil
 }
 
 // bounded gives an operation that may outlive its caller its own limit.
