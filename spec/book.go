@@ -41,7 +41,8 @@ func Default() Book {
 		RunPodSandbox: runPodSandbox.clone(), StopPodSandbox: stopPodSandbox.clone(), RemovePodSandbox: removePodSandbox.clone(),
 		CreateContainer: createContainer.clone(), RemoveContainer: removeContainer.clone(), Shutdown: shutdown.clone(),
 		Requests: slices.Clone(requests), Annotations: slices.Clone(annotations),
-		Promises: slices.Concat(privilegePromises, stopPromises, shutdownPromises, recoverPromises, annotationPromises, servicePromises),
+		Promises: slices.Concat(privilegePromises, stopPromises, shutdownPromises, recoverPromises, annotationPromises, servicePromises,
+			streamPromises, resourcePromises, statsPromises, eventsPromises, securityPromises, mountPromises, imagePromises, operationPromises),
 		Pending:  slices.Clone(pending),
 	}
 }

@@ -1,5 +1,7 @@
 package spec
 
+import "slices"
+
 // Events of a container's life.
 const (
 	CreateContainer  Event = "CreateContainer"
@@ -20,7 +22,7 @@ const (
 )
 
 // containerLife answers: what does a call mean for a container in this state?
-var containerLife = Lifecycle{Object: "container", States: containerStates, Rows: []Transition{
+var containerLife = Lifecycle{Object: "container", States: containerStates, Rows: slices.Concat([]Transition{
 	{On: CreateContainer, From: Absent, Act: Do, Via: Creating, To: Created, Else: Absent, Stuck: Exited,
 		Rule: must("container.create.new", "CreateContainer creates a container whose command has not been executed.", criRuntime+": CreateContainer creates a new container in specified PodSandbox")},
 	{On: CreateContainer, From: Stopping | Removing, Act: Join,
@@ -89,4 +91,4 @@ var containerLife = Lifecycle{Object: "container", States: containerStates, Rows
 		Rule: must("container.exited.late", "The exit of a container that is known to have exited changes nothing.", own).unseen("nothing changes, which no probe can tell from a change to the same")},
 	{On: ContainerExited, From: containerBusy, Act: Join,
 		Rule: must("container.exited.busy", "The exit of a process waits for an operation in flight on its container.", own).unseen("whoever stops or removes learns the exit itself, and what the waiting protects is a state that lasts milliseconds")},
-}}
+}, streamLife, resourceLife, statsLife)}

@@ -1,6 +1,9 @@
 package spec
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 const (
 	podSource       = "cri-api v1, PodSandboxConfig"
@@ -27,7 +30,7 @@ const (
 )
 
 // requests answers: what must a request satisfy before anything is done?
-var requests = sentences([]Requirement{
+var requests = sentences(slices.Concat([]Requirement{
 	req("run.config", runPod, "config", Required, podSource),
 	req("run.metadata", runPod, "config.metadata", Required, podSource+".metadata"),
 	req("run.name", runPod, "config.metadata.name", Required, "cri-api v1, PodSandboxMetadata.name"),
@@ -99,7 +102,7 @@ var requests = sentences([]Requirement{
 	req("pull.image", "PullImage", "image.image", Required, criImage),
 	req("image-status.image", "ImageStatus", "image.image", Required, criImage),
 	req("remove-image.image", "RemoveImage", "image.image", Required, criImage),
-})
+}, streamRequests, resourceRequests, securityRequests, mountRequests, imageRequests))
 
 // sentences gives each requirement its sentence, which is the same for all.
 func sentences(table []Requirement) []Requirement {

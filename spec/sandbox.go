@@ -1,5 +1,7 @@
 package spec
 
+import "slices"
+
 // Events of a sandbox's life.
 const (
 	RunPodSandbox      Event = "RunPodSandbox"
@@ -17,7 +19,7 @@ const (
 )
 
 // sandboxLife answers: what does a call mean for a sandbox in this state?
-var sandboxLife = Lifecycle{Object: "sandbox", States: sandboxStates, Rows: []Transition{
+var sandboxLife = Lifecycle{Object: "sandbox", States: sandboxStates, Rows: slices.Concat([]Transition{
 	{On: RunPodSandbox, From: Absent, Act: Do, Via: Creating, To: Ready, Else: Absent, Stuck: NotReady,
 		Rule: must("sandbox.run.new", "RunPodSandbox creates a sandbox and returns when it is READY.", criRuntime+": RunPodSandbox creates and starts a pod-level sandbox. Runtimes must ensure the sandbox is in the ready state on success.")},
 	{On: RunPodSandbox, From: Stopping | Removing, Act: Join,
@@ -70,4 +72,4 @@ var sandboxLife = Lifecycle{Object: "sandbox", States: sandboxStates, Rows: []Tr
 		Rule: must("sandbox.died.late", "The exit of the infra process of a sandbox that is not READY changes nothing.", own).unseen("nothing changes, which no probe can tell from a change to the same")},
 	{On: SandboxProcessDied, From: sandboxBusy, Act: Join,
 		Rule: must("sandbox.died.busy", "The exit of the infra process waits for an operation in flight.", own).unseen("the operation in flight ends the process itself; what the exit adds afterwards is what the operation has done")},
-}}
+}, streamSandboxLife, resourceSandboxLife, statsSandboxLife)}

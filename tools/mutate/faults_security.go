@@ -1,0 +1,4 @@
+package main
+
+// faultsSecurity break the promises about what a process in a container may do.
+var faultsSecurity = []fault{}

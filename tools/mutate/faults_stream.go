@@ -1,0 +1,4 @@
+package main
+
+// faultsStream break the promises about Exec, Attach and PortForward.
+var faultsStream = []fault{}
