@@ -5,4 +5,8 @@
 // dependencies stay its own.
 package clients
 
-import _ "sigs.k8s.io/cri-tools/cmd/crictl"
+import (
+	_ "github.com/onsi/ginkgo/v2/ginkgo"
+	_ "sigs.k8s.io/cri-tools/cmd/crictl"
+	_ "sigs.k8s.io/cri-tools/pkg/validate" // of the tests in cmd/critest
+)
