@@ -43,7 +43,7 @@ func Default() Book {
 		Requests: slices.Clone(requests), Annotations: slices.Clone(annotations),
 		Promises: slices.Concat(privilegePromises, stopPromises, shutdownPromises, recoverPromises, annotationPromises, servicePromises,
 			streamPromises, resourcePromises, statsPromises, eventsPromises, securityPromises, mountPromises, imagePromises, operationPromises),
-		Pending:  slices.Clone(pending),
+		Pending: slices.Clone(pending),
 	}
 }
 

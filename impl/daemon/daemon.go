@@ -176,7 +176,8 @@ func (d *daemon) openServer() error {
 // listen opens the socket, in place of one that a killed daemon has left.
 func (d *daemon) listen() error {
 	d.gate = gate.New(d.book.Requests, d.log)
-	d.grpc = grpc.NewServer(grpc.UnaryInterceptor(d.gate.Unary), grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage))
+	d.grpc = grpc.NewServer(grpc.UnaryInterceptor(d.gate.Unary), grpc.StreamInterceptor(d.gate.Stream),
+		grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage))
 	runtimeapi.RegisterRuntimeServiceServer(d.grpc, d.server)
 	runtimeapi.RegisterImageServiceServer(d.grpc, d.server)
 	if err := os.Remove(d.cfg.Listen); err != nil && !errors.Is(err, os.ErrNotExist) {

@@ -6,27 +6,15 @@ package gate
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"google.golang.org/genproto/googleapis/rpc/errdetails"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/proto"
-
 	"ocid/spec"
 )
-
-// Domain is the domain of the google.rpc.ErrorInfo that refusals carry.
-const Domain = "ocid"
 
 // A Gate is what interceptors ask. The zero value is not usable; see New.
 type Gate struct {
@@ -91,117 +79,4 @@ func (g *Gate) leave() {
 	if g.closing && g.calls == 0 {
 		close(g.drained)
 	}
-}
-
-// Unary is the interceptor of the calls that have one answer.
-func (g *Gate) Unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
-	log := g.log.With("request", g.boot+"-"+strconv.FormatUint(g.next.Add(1), 36), "call", method(info.FullMethod))
-	start := time.Now()
-	res, err := g.unary(With(ctx, log), req, method(info.FullMethod), handle)
-	if err != nil {
-		log.Warn("refused", "err", err, "took", time.Since(start))
-		return nil, toStatus(err)
-	}
-	log.Debug("answered", "took", time.Since(start))
-	return res, nil
-}
-
-func (g *Gate) unary(ctx context.Context, req any, call string, handle grpc.UnaryHandler) (res any, err error) {
-	if err := g.enter(); err != nil {
-		return nil, err
-	}
-	defer g.leave()
-	defer func() {
-		if r := recover(); r != nil { // one call's failure, not every pod's
-			Log(ctx).Error("panic", "panic", r, "stack", string(debug.Stack()))
-			err = fmt.Errorf("%s: panic: %v", call, r)
-		}
-	}()
-	if m, ok := req.(proto.Message); ok {
-		if err := Validate(g.requests[call], m); err != nil {
-			return nil, err
-		}
-	}
-	return handle(ctx, req)
-}
-
-func method(full string) string {
-	for i := len(full) - 1; i >= 0; i-- {
-		if full[i] == '/' {
-			return full[i+1:]
-		}
-	}
-	return full
-}
-
-type logKey struct{}
-
-// With returns a context that carries the logger of a call.
-func With(ctx context.Context, log *slog.Logger) context.Context {
-	return context.WithValue(ctx, logKey{}, log)
-}
-
-// Log returns the logger of the call, which names its request ID.
-func Log(ctx context.Context) *slog.Logger {
-	if log, ok := ctx.Value(logKey{}).(*slog.Logger); ok {
-		return log
-	}
-	return slog.Default()
-}
-
-// A Coded error knows the gRPC code of its cause, and the rule that asks for
-// it if there is one; the message stays its own.
-type Coded struct {
-	Code spec.Code
-	Rule spec.ID
-	Err  error
-}
-
-func (c *Coded) Error() string { return c.Err.Error() }
-
-func (c *Coded) Unwrap() error { return c.Err }
-
-// toStatus makes the status of an error: the row's code and name if a row
-// refused, the code that a cause asks for, or Internal.
-func toStatus(err error) error {
-	var refusal *spec.Refusal
-	var coded *Coded
-	code, rule := codes.Internal, spec.ID("")
-	if _, ok := err.(interface{ GRPCStatus() *status.Status }); ok {
-		return err // Unimplemented, as the generated code has it
-	}
-	switch {
-	case errors.As(err, &refusal):
-		code, rule = refusal.Code, refusal.Rule.ID
-	case errors.As(err, &coded):
-		code, rule = coded.Code, coded.Rule
-	case errors.Is(err, context.DeadlineExceeded):
-		code = codes.DeadlineExceeded
-	case errors.Is(err, context.Canceled):
-		code = codes.Canceled
-	}
-	var ruled interface{ RuleID() spec.ID }
-	if rule == "" && errors.As(err, &ruled) {
-		rule = ruled.RuleID()
-	}
-	s := status.New(code, short(err.Error()))
-	if rule != "" {
-		if with, derr := s.WithDetails(&errdetails.ErrorInfo{Reason: string(rule), Domain: Domain}); derr == nil {
-			s = with
-		}
-	}
-	return s.Err()
-}
-
-// maxMessage bounds a refusal, in bytes: with its details it has to fit into the
-// 8 KiB of metadata that gRPC libraries of other languages take.
-const maxMessage = 2048
-
-// short cuts what a caller, or a program that failed, made too long.
-func short(message string) string {
-	if len(message) <= maxMessage {
-		return message
-	}
-	const cut = "…"
-	return strings.ToValidUTF8(message[:maxMessage-len(cut)], "") + cut
 }

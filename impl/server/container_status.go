@@ -57,8 +57,10 @@ func containerState(e ledger.Entry[Container]) runtimeapi.ContainerState {
 
 // ListContainers answers from memory.
 func (s *Server) ListContainers(_ context.Context, req *runtimeapi.ListContainersRequest) (*runtimeapi.ListContainersResponse, error) {
-	res := &runtimeapi.ListContainersResponse{}
-	f := req.GetFilter()
+	return &runtimeapi.ListContainersResponse{Containers: s.listContainers(req.GetFilter())}, nil
+}
+
+func (s *Server) listContainers(f *runtimeapi.ContainerFilter) (items []*runtimeapi.Container) {
 	id, pod := s.containers.Resolve(f.GetId()), s.sandboxes.Resolve(f.GetPodSandboxId())
 	for _, e := range s.containers.List() {
 		c, state := e.Data.Config.M, containerState(e)
@@ -70,11 +72,11 @@ func (s *Server) ListContainers(_ context.Context, req *runtimeapi.ListContainer
 			!hasLabels(c.GetLabels(), f.GetLabelSelector()):
 			continue
 		}
-		res.Containers = append(res.Containers, &runtimeapi.Container{
+		items = append(items, &runtimeapi.Container{
 			Id: e.ID, PodSandboxId: e.Data.PodID, Metadata: c.GetMetadata(), State: state, CreatedAt: e.Data.CreatedAt,
 			Image: c.GetImage(), ImageRef: e.Data.ImageRef, ImageId: e.Data.ImageID,
 			Labels: c.GetLabels(), Annotations: c.GetAnnotations(),
 		})
 	}
-	return res, nil
+	return items
 }

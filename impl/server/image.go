@@ -93,8 +93,12 @@ func criImage(img *image.Image) *runtimeapi.Image {
 
 // ListImages lists the images, or the one that the filter names.
 func (s *Server) ListImages(ctx context.Context, req *runtimeapi.ListImagesRequest) (*runtimeapi.ListImagesResponse, error) {
+	return s.listImages(ctx, req.GetFilter())
+}
+
+func (s *Server) listImages(ctx context.Context, f *runtimeapi.ImageFilter) (*runtimeapi.ListImagesResponse, error) {
 	res := &runtimeapi.ListImagesResponse{}
-	if ref := req.GetFilter().GetImage().GetImage(); ref != "" {
+	if ref := f.GetImage().GetImage(); ref != "" {
 		img, err := s.Images.Status(ctx, ref)
 		if err != nil {
 			return nil, imageError(err)

@@ -60,8 +60,10 @@ func (s *Server) sandboxInfo(verbose bool, e ledger.Entry[Sandbox]) map[string]s
 
 // ListPodSandbox answers from memory.
 func (s *Server) ListPodSandbox(_ context.Context, req *runtimeapi.ListPodSandboxRequest) (*runtimeapi.ListPodSandboxResponse, error) {
-	res := &runtimeapi.ListPodSandboxResponse{}
-	f := req.GetFilter()
+	return &runtimeapi.ListPodSandboxResponse{Items: s.listSandboxes(req.GetFilter())}, nil
+}
+
+func (s *Server) listSandboxes(f *runtimeapi.PodSandboxFilter) (items []*runtimeapi.PodSandbox) {
 	id := s.sandboxes.Resolve(f.GetId())
 	for _, e := range s.sandboxes.List() {
 		c, state := e.Data.Config.M, sandboxState(e.State)
@@ -72,12 +74,12 @@ func (s *Server) ListPodSandbox(_ context.Context, req *runtimeapi.ListPodSandbo
 			!hasLabels(c.GetLabels(), f.GetLabelSelector()):
 			continue
 		}
-		res.Items = append(res.Items, &runtimeapi.PodSandbox{
+		items = append(items, &runtimeapi.PodSandbox{
 			Id: e.ID, Metadata: c.GetMetadata(), State: state, CreatedAt: e.Data.CreatedAt,
 			Labels: c.GetLabels(), Annotations: c.GetAnnotations(), RuntimeHandler: e.Data.Requested,
 		})
 	}
-	return res, nil
+	return items
 }
 
 // hasLabels says whether labels hold all that are selected.

@@ -100,18 +100,18 @@ var faultsRestart = []fault{
 		old: `append([]string{""}, s.Config.HandlerNames()...)`, with: `[]string{"", s.Config.Runtime.DefaultHandler}`},
 	{rule: "service.cgroup-driver", op: "the other", file: "impl/server/status.go",
 		old: `s.Config.CgroupDriver() == config.CgroupSystemd`, with: `s.Config.CgroupDriver() != config.CgroupSystemd`},
-	{rule: "service.rule-info", op: "no detail", file: "impl/gate/gate.go",
+	{rule: "service.rule-info", op: "no detail", file: "impl/gate/status.go",
 		old: `derr == nil {
 			s = with`, with: `derr != nil {
 			s = with`},
-	{rule: "service.rule-info", op: "another domain", file: "impl/gate/gate.go",
+	{rule: "service.rule-info", op: "another domain", file: "impl/gate/status.go",
 		old: `const Domain = "ocid"`, with: `const Domain = "cri"`},
-	{rule: "service.rule-info", op: "not in the message", file: "impl/gate/gate.go",
+	{rule: "service.rule-info", op: "not in the message", file: "impl/gate/status.go",
 		old: `	s := status.New(code, short(err.Error()))`, with: `	text := err.Error()
 	if refusal != nil {
 		text = refusal.Object + " " + refusal.Reason
 	}
 	s := status.New(code, text)`},
-	{rule: "service.rule-info", op: "not of steps", file: "impl/gate/gate.go",
+	{rule: "service.rule-info", op: "not of steps", file: "impl/gate/status.go",
 		old: `if rule == "" && errors.As(err, &ruled) {`, with: `if rule != "" && errors.As(err, &ruled) {`},
 }

@@ -1,0 +1,73 @@
+package gate
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"ocid/spec"
+)
+
+// Domain is the domain of the google.rpc.ErrorInfo that refusals carry.
+const Domain = "ocid"
+
+// A Coded error knows the gRPC code of its cause, and the rule that asks for
+// it if there is one; the message stays its own.
+type Coded struct {
+	Code spec.Code
+	Rule spec.ID
+	Err  error
+}
+
+func (c *Coded) Error() string { return c.Err.Error() }
+
+func (c *Coded) Unwrap() error { return c.Err }
+
+// toStatus makes the status of an error: the row's code and name if a row
+// refused, the code that a cause asks for, or Internal.
+func toStatus(err error) error {
+	var refusal *spec.Refusal
+	var coded *Coded
+	code, rule := codes.Internal, spec.ID("")
+	if _, ok := err.(interface{ GRPCStatus() *status.Status }); ok {
+		return err // Unimplemented, as the generated code has it
+	}
+	switch {
+	case errors.As(err, &refusal):
+		code, rule = refusal.Code, refusal.Rule.ID
+	case errors.As(err, &coded):
+		code, rule = coded.Code, coded.Rule
+	case errors.Is(err, context.DeadlineExceeded):
+		code = codes.DeadlineExceeded
+	case errors.Is(err, context.Canceled):
+		code = codes.Canceled
+	}
+	var ruled interface{ RuleID() spec.ID }
+	if rule == "" && errors.As(err, &ruled) {
+		rule = ruled.RuleID()
+	}
+	s := status.New(code, short(err.Error()))
+	if rule != "" {
+		if with, derr := s.WithDetails(&errdetails.ErrorInfo{Reason: string(rule), Domain: Domain}); derr == nil {
+			s = with
+		}
+	}
+	return s.Err()
+}
+
+// maxMessage bounds a refusal, in bytes: with its details it has to fit into the
+// 8 KiB of metadata that gRPC libraries of other languages take.
+const maxMessage = 2048
+
+// short cuts what a caller, or a program that failed, made too long.
+func short(message string) string {
+	if len(message) <= maxMessage {
+		return message
+	}
+	const cut = "…"
+	return strings.ToValidUTF8(message[:maxMessage-len(cut)], "") + cut
+}
