@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := build
 MAKEFLAGS += --no-print-directory
-.PHONY: run test lint build clean provision race conformance mutate sample coverage crash
+.PHONY: run test lint build clean provision race conformance mutate sample coverage crash install
 
 # The only place where outside tools get their versions; crictl's is in
 # tools/clients/go.mod.
@@ -75,6 +75,16 @@ coverage: build
 
 crash: build
 	$(STEP) "crash" go run ./tools/crash
+
+# Where make install puts things.
+PREFIX  ?= /usr/local
+UNITDIR ?= /etc/systemd/system
+
+install: build
+	install -D -m 755 bin/ocid bin/criconform -t $(DESTDIR)$(PREFIX)/bin
+	install -D -m 644 docs/CONFIGURATION.md SPEC.md -t $(DESTDIR)$(PREFIX)/share/doc/ocid
+	install -D -m 644 cmd/ocid/ocid.service -t $(DESTDIR)$(UNITDIR)
+	bin/ocid completion bash | install -D -m 644 /dev/stdin $(DESTDIR)$(PREFIX)/share/bash-completion/completions/ocid
 
 clean:
 	rm -rf bin

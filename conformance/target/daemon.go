@@ -115,6 +115,14 @@ func (t *T) SignalDaemon(ctx context.Context, sig os.Signal) (int, error) {
 	return code, err
 }
 
+// TellDaemon sends the daemon a signal that does not end it.
+func (t *T) TellDaemon(sig os.Signal) error {
+	if !t.daemon.running() {
+		return errors.New("daemon is not running")
+	}
+	return t.daemon.cmd.Process.Signal(sig)
+}
+
 // StopDaemon sends SIGTERM and waits for the exit. An exit code but 0 is an
 // error; so is no exit in time, and then SIGKILL follows. A daemon that is not
 // running is no error.

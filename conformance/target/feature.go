@@ -19,6 +19,7 @@ const (
 	FeatureHostPorts      Feature = "host-ports"      // port mappings reach the host
 	FeatureIPv6           Feature = "ipv6"            // pods get an IPv6 address too
 	FeatureStorageRecords Feature = "storage-records" // sandboxes and containers are records of containers/storage
+	FeatureOperations     Feature = "operations"      // the daemon is configured, watched and told as ocid is
 	FeatureExactCodes     Feature = "exact-codes"     // refusals have the gRPC code that the probe names
 	FeatureRuleInfo       Feature = "rule-info"       // refusals carry google.rpc.ErrorInfo with the rule as reason
 	FeatureUserNamespaces Feature = "user-namespaces" // pods may have a user namespace of their own
@@ -30,7 +31,7 @@ func Features() []Feature {
 	return []Feature{
 		FeatureRestart, FeatureWitness, FeatureHostNamespaces, FeatureHostNetwork, FeaturePrivileged,
 		FeatureHostPorts, FeatureIPv6, FeatureStorageRecords, FeatureExactCodes, FeatureRuleInfo,
-		FeatureUserNamespaces, FeatureHandlers,
+		FeatureUserNamespaces, FeatureHandlers, FeatureOperations,
 	}
 }
 

@@ -19,7 +19,7 @@ import (
 func execute(t *testing.T, args ...string) (cfg *config.Config, out string, err error) {
 	t.Helper()
 	var buf bytes.Buffer
-	cmd := cli.Command(func(_ context.Context, c *config.Config) error { cfg = c; return nil })
+	cmd := cli.Command(cli.Programs{Run: func(_ context.Context, c *config.Config, _ config.Sources) error { cfg = c; return nil }})
 	cmd.SetArgs(args)
 	cmd.SetOut(&buf)
 	cmd.SetErr(&buf)
@@ -64,7 +64,7 @@ func TestErrors(t *testing.T) {
 
 func TestRunErrorIsReturned(t *testing.T) {
 	failure := errors.New("no runtime")
-	cmd := cli.Command(func(context.Context, *config.Config) error { return failure })
+	cmd := cli.Command(cli.Programs{Run: func(context.Context, *config.Config, config.Sources) error { return failure }})
 	cmd.SetArgs([]string{"--config=", "--config-dir="})
 	assert.ErrorIs(t, cmd.Execute(), failure)
 }
@@ -84,4 +84,27 @@ func TestVersion(t *testing.T) {
 	_, out, err := execute(t, "version")
 	require.NoError(t, err)
 	assert.Regexp(t, `^ocid \d+\.\d+\.\d+`, out)
+}
+
+// What a shell asks for after "--log-level": the words that the option's own
+// declaration allows.
+func TestCompletion(t *testing.T) {
+	_, out, err := execute(t, "__complete", "--log-level", "")
+	require.NoError(t, err)
+	assert.Contains(t, out, "debug\ninfo\nwarn\nerror\n")
+	_, out, err = execute(t, "completion", "bash")
+	require.NoError(t, err)
+	assert.Contains(t, out, "__start_ocid")
+}
+
+func TestCheckGetsItsOptions(t *testing.T) {
+	var got cli.CheckOptions
+	cmd := cli.Command(cli.Programs{Check: func(_ context.Context, cfg *config.Config, _ config.Sources, o cli.CheckOptions) error {
+		got = o
+		return errors.New("wrong: " + cfg.Root)
+	}})
+	cmd.SetArgs([]string{"check", "--config=", "--config-dir=", "--root=/a/root", "--image=one", "--image=two,three", "--json"})
+	require.EqualError(t, cmd.Execute(), "wrong: /a/root")
+	assert.Equal(t, []string{"one", "two,three"}, got.Images)
+	assert.True(t, got.JSON)
 }

@@ -28,14 +28,30 @@ func (f *configFlags) register(cmd *cobra.Command) {
 		if o.Flag != "" {
 			doc, _, _ := strings.Cut(o.Doc, "\n")
 			fs.String(o.Flag, o.Default, doc)
+			complete(cmd, o)
 		}
 	}
 	fs.SortFlags = false
 }
 
-// load reads the configuration that the parsed flags ask for. A file or a
-// directory that was named on the command line has to exist.
+// complete tells shells what the values of an option's flag may be.
+func complete(cmd *cobra.Command, o config.Option) {
+	switch words := strings.Split(o.Check, "|"); {
+	case len(words) > 1:
+		_ = cmd.RegisterFlagCompletionFunc(o.Flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
+	case strings.TrimSuffix(o.Check, "?") == "address":
+		_ = cmd.RegisterFlagCompletionFunc(o.Flag, cobra.NoFileCompletions)
+	}
+}
+
+// load reads the configuration that the parsed flags ask for.
 func (f *configFlags) load(cmd *cobra.Command) (*config.Config, error) {
+	return config.Load(f.sources(cmd))
+}
+
+// sources is what the parsed flags ask for. A file or a directory that was
+// named on the command line has to exist.
+func (f *configFlags) sources(cmd *cobra.Command) config.Sources {
 	fs := cmd.Flags()
 	src := config.Sources{
 		File: f.file, FileRequired: fs.Changed(fileFlag),
@@ -47,5 +63,5 @@ func (f *configFlags) load(cmd *cobra.Command) (*config.Config, error) {
 			src.Overrides = append(src.Overrides, config.Override{Name: "--" + o.Flag, Key: o.Key, Value: value})
 		}
 	}
-	return config.Load(src)
+	return src
 }

@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"path/filepath"
 	"reflect"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -26,6 +28,7 @@ var handlerName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
 //	path     an absolute path
 //	socket   an absolute path that fits into a socket address
 //	program  a bare name, to be looked up in $PATH, or an absolute path
+//	address  host:port, the host may be left out
 //	a|b|c    one of these words
 //
 // A question mark after the word lets the value be empty.
@@ -42,11 +45,24 @@ func checkValue(check, value string) error {
 		if !slices.Contains(words, value) {
 			return fmt.Errorf("%q is none of %q", value, words)
 		}
+	case check == "address":
+		return checkAddress(value)
 	case check == "program" && value != "" && !strings.Contains(value, "/"):
 	case check == "socket" && len(value) > maxSocket:
 		return fmt.Errorf("a socket path of %d bytes is longer than the kernel's limit of %d", len(value), maxSocket)
 	case !filepath.IsAbs(value):
 		return fmt.Errorf("%q is not an absolute path", value)
+	}
+	return nil
+}
+
+func checkAddress(value string) error {
+	_, port, err := net.SplitHostPort(value)
+	if err != nil {
+		return fmt.Errorf("%q is not host:port", value)
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return fmt.Errorf("%q: the port is no number from 0 to 65535", value)
 	}
 	return nil
 }
@@ -71,6 +87,9 @@ func (c *Config) check(set origins) []error {
 	c.Runtime.check(func(key, format string, args ...any) {
 		bad([]string{"runtime", key}, fmt.Errorf(format, args...))
 	})
+	if n := c.Tracing.SamplesPerMillion; n < 0 || n > 1_000_000 {
+		bad([]string{"tracing", "samples_per_million"}, fmt.Errorf("%d is not between 0 and 1000000", n))
+	}
 	for _, name := range slices.Sorted(maps.Keys(c.Runtime.Handlers)) {
 		if !handlerName.MatchString(name) {
 			bad([]string{"runtime", "handlers", name}, errors.New("not a DNS label, so that no RuntimeClass can name it"))

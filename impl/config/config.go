@@ -10,19 +10,22 @@ package config
 
 // Config is the effective configuration. The tag `toml` is the option's name,
 // `default` its default, `comment` its documentation, `check` what values it
-// takes (see checkValue), and `flag`, where there is one, the command line
-// flag that overrides it.
+// takes (see checkValue), `flag`, where there is one, the command line flag
+// that overrides it, and `live` says that a running daemon takes a new value
+// when it reads its configuration again.
 type Config struct {
 	Listen          string   `toml:"listen" default:"/run/ocid/ocid.sock" check:"socket" flag:"listen" comment:"Unix socket the CRI services listen on (mode 0600). At most 107 bytes, a limit of the kernel."`
 	Root            string   `toml:"root" default:"/var/lib/ocid" check:"path" flag:"root" comment:"Directory of everything that survives a reboot: images, container layers, records, journal."`
 	RunRoot         string   `toml:"runroot" default:"/run/ocid" check:"path" flag:"runroot" comment:"Directory of everything that does not survive a reboot: runtime state, monitor sockets, exit files."`
-	LogLevel        string   `toml:"log_level" default:"info" check:"debug|info|warn|error" flag:"log-level" comment:"Least severe message that is logged: debug, info, warn or error."`
+	LogLevel        string   `toml:"log_level" default:"info" check:"debug|info|warn|error" flag:"log-level" live:"yes" comment:"Least severe message that is logged: debug, info, warn or error."`
 	LogFormat       string   `toml:"log_format" default:"text" check:"text|json" flag:"log-format" comment:"Form of the log on standard error: text (key=value) or json."`
 	ShutdownTimeout Duration `toml:"shutdown_timeout" default:"30s" comment:"How long a shutdown waits for calls that are running."`
 	Runtime         Runtime  `toml:"runtime" comment:"OCI runtimes and what surrounds them."`
 	Network         Network  `toml:"network" comment:"Pod networks (CNI) and network namespaces."`
 	Storage         Storage  `toml:"storage" comment:"Image and container layers (containers/storage)."`
 	Image           Image    `toml:"image" comment:"Image transfers. An empty path means the default of containers/image."`
+	Metrics         Metrics  `toml:"metrics" comment:"Prometheus metrics of the daemon itself."`
+	Tracing         Tracing  `toml:"tracing" comment:"OpenTelemetry traces of calls and of the steps of plans."`
 }
 
 // Runtime is the table [runtime].
@@ -72,4 +75,16 @@ type Image struct {
 	AuthFile          string   `toml:"auth_file" check:"path?" comment:"Credentials used when a request brings none."`
 	StallTimeout      Duration `toml:"stall_timeout" default:"5m" comment:"A transfer that receives nothing for this long fails."`
 	Pinned            []string `toml:"pinned" comment:"Images that garbage collection must keep, as full references."`
+}
+
+// Metrics is the table [metrics].
+type Metrics struct {
+	Address string `toml:"address" check:"address?" flag:"metrics-address" comment:"host:port of an HTTP server with the path /metrics. Empty: none. Whoever reaches it reads\nit: a loopback address keeps it on the node."`
+}
+
+// Tracing is the table [tracing].
+type Tracing struct {
+	Endpoint          string `toml:"endpoint" check:"address?" comment:"host:port of a collector that speaks OTLP over gRPC. Empty: no traces."`
+	Insecure          bool   `toml:"insecure" default:"true" comment:"Talk to the collector without TLS."`
+	SamplesPerMillion int64  `toml:"samples_per_million" default:"1000000" comment:"How many of a million calls begin a trace. A caller that traces, as kubelet can, decides by itself."`
 }

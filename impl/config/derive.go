@@ -113,11 +113,16 @@ func (c *Config) StorageRoot() string { return filepath.Join(c.Root, "storage") 
 // StorageRunRoot is where containers/storage keeps mount counts and locks.
 func (c *Config) StorageRunRoot() string { return filepath.Join(c.RunRoot, "storage") }
 
-// Logger makes the log that log_level and log_format ask for.
-func (c *Config) Logger(w io.Writer) *slog.Logger {
-	var level slog.LevelVar // info, should the text be unknown
+// Level is the log level; info, should its name be unknown.
+func (c *Config) Level() (level slog.Level) {
 	_ = level.UnmarshalText([]byte(c.LogLevel))
-	opts := &slog.HandlerOptions{Level: &level}
+	return level
+}
+
+// Logger makes the log that log_format asks for, of the level that level has
+// at the time of each message.
+func (c *Config) Logger(w io.Writer, level slog.Leveler) *slog.Logger {
+	opts := &slog.HandlerOptions{Level: level}
 	if c.LogFormat == LogJSON {
 		return slog.New(slog.NewJSONHandler(w, opts))
 	}

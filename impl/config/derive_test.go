@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"bytes"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"testing"
@@ -73,9 +74,14 @@ func TestLogger(t *testing.T) {
 	require.NoError(t, err)
 	cfg.LogLevel, cfg.LogFormat = "warn", config.LogJSON
 	var out bytes.Buffer
-	log := cfg.Logger(&out)
+	level := &slog.LevelVar{}
+	level.Set(cfg.Level())
+	log := cfg.Logger(&out, level)
 	log.Info("quiet")
 	assert.Empty(t, out.String())
 	log.Warn("loud")
 	assert.Contains(t, out.String(), `"msg":"loud"`)
+	level.Set(slog.LevelInfo)
+	log.Info("late")
+	assert.Contains(t, out.String(), `"msg":"late"`, "the level is read at each message")
 }

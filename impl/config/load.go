@@ -57,7 +57,7 @@ func Load(src Sources) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	files, err := src.files()
+	files, err := src.Files()
 	if err != nil {
 		return nil, err
 	}
@@ -80,8 +80,20 @@ func Load(src Sources) (*Config, error) {
 	return cfg, nil
 }
 
-// files lists the files to read, in order.
-func (src Sources) files() ([]string, error) {
+// Paths are the files and directories whose change may change what Load
+// returns.
+func (src Sources) Paths() (paths []string) {
+	for _, path := range []string{src.File, src.DropInDir} {
+		if path != "" {
+			paths = append(paths, path)
+		}
+	}
+	return paths
+}
+
+// Files lists the files that Load reads, in order. A file or a directory that
+// is required and missing is an error.
+func (src Sources) Files() ([]string, error) {
 	var files []string
 	switch _, err := os.Stat(src.File); {
 	case src.File == "":

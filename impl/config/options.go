@@ -12,6 +12,8 @@ type Option struct {
 	Flag    string // command line flag without dashes, or ""
 	Default string // as in the tag
 	Doc     string // one or more lines
+	Check   string // what values it takes, see checkValue; or ""
+	Live    bool   // a running daemon takes a new value
 }
 
 // Options lists every option in the order of declaration.
@@ -27,6 +29,8 @@ func options(prefix string, t reflect.Type) []Option {
 			Flag:    f.Tag.Get("flag"),
 			Default: f.Tag.Get("default"),
 			Doc:     f.Tag.Get("comment"),
+			Check:   f.Tag.Get("check"),
+			Live:    f.Tag.Get("live") != "",
 		}
 		switch {
 		case f.Type.Kind() == reflect.Map:

@@ -12,6 +12,7 @@ import (
 	"os/signal"
 	"path/filepath"
 
+	sdnotify "github.com/coreos/go-systemd/v22/daemon"
 	"github.com/sirupsen/logrus"
 	"go.etcd.io/bbolt"
 	"golang.org/x/sys/unix"
@@ -26,13 +27,16 @@ import (
 	"ocid/impl/runtime"
 	"ocid/impl/server"
 	"ocid/impl/store"
+	"ocid/impl/telemetry"
 	"ocid/spec"
 )
 
-// Options are what a main program chooses: the rules, and who is told of the
-// moments of plans (nobody, but for tests).
+// Options are what a main program chooses: the rules, where the configuration
+// can be read again, and who is told of the moments of plans (nobody, but for
+// tests).
 type Options struct {
 	Book    spec.Book
+	From    config.Sources
 	Observe func(flow.Moment)
 }
 
@@ -46,9 +50,13 @@ const maxMessage = 16 << 20
 // A daemon is the parts of a running one.
 type daemon struct {
 	cfg    *config.Config
+	from   config.Sources
 	book   spec.Book
 	log    *slog.Logger
+	level  *slog.LevelVar
 	runner flow.Runner
+
+	telemetry *telemetry.Telemetry
 
 	db       *bbolt.DB
 	store    *store.Store
@@ -67,20 +75,43 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 	defer stop()
 	unix.Umask(0o022)
 	logrus.SetLevel(logrus.WarnLevel) // of the libraries underneath
-	d := &daemon{cfg: cfg, book: o.Book, log: cfg.Logger(os.Stderr), runner: flow.Runner{Observe: o.Observe, Log: gate.Log}}
+	d := &daemon{cfg: cfg, from: o.From, book: o.Book, level: &slog.LevelVar{}, runner: flow.Runner{Observe: o.Observe, Log: gate.Log}}
+	d.level.Set(cfg.Level())
+	d.log = cfg.Logger(os.Stderr, d.level)
 	if err := d.open(ctx); err != nil {
 		return errors.Join(err, d.abandon())
 	}
+	return errors.Join(d.serve(ctx), d.shutdown())
+}
+
+// serve answers calls until ctx ends. Meanwhile it reads the configuration
+// anew when that changes, and tells the service manager how it is.
+func (d *daemon) serve(ctx context.Context) error {
 	served := make(chan error, 1)
 	go func() { served <- d.grpc.Serve(d.listener) }()
-	d.log.Info("serving", "socket", cfg.Listen)
-	select {
-	case <-ctx.Done():
-	case err := <-served:
-		return errors.Join(fmt.Errorf("serve %s: %w", cfg.Listen, err), d.shutdown())
+	reloads, err := d.watchConfig()
+	if err != nil {
+		return err
 	}
-	d.log.Info("shutting down")
-	return d.shutdown()
+	defer reloads.close()
+	d.log.Info("serving", "socket", d.cfg.Listen)
+	d.notify(sdnotify.SdNotifyReady)
+	defer d.notify(sdnotify.SdNotifyStopping)
+	beats, stop := d.watchdog()
+	defer stop()
+	for {
+		select {
+		case <-ctx.Done():
+			d.log.Info("shutting down")
+			return nil
+		case err := <-served:
+			return fmt.Errorf("serve %s: %w", d.cfg.Listen, err)
+		case why := <-reloads.due:
+			d.reload(why)
+		case <-beats:
+			d.beat(ctx)
+		}
+	}
 }
 
 // open makes every part, in the order in which they need one another, and
@@ -90,6 +121,9 @@ func (d *daemon) open(ctx context.Context) error {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return err
 		}
+	}
+	if err := d.openTelemetry(ctx); err != nil {
+		return err
 	}
 	for _, open := range []func() error{d.openLedger, d.openStore, d.openNetwork, d.openRuntimes, d.openServer} {
 		if err := open(); err != nil {
@@ -170,16 +204,22 @@ func (d *daemon) openServer() error {
 		Book: d.book, Config: d.cfg, DB: d.db, Store: d.store, Images: images, Network: d.network, Runtimes: d.runtimes,
 		Host: host, Infra: infra, Runner: d.runner, Log: d.log,
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	d.showObjects()
+	return nil
 }
 
 // listen opens the socket, in place of one that a killed daemon has left.
 func (d *daemon) listen() error {
 	d.gate = gate.New(d.book.Requests, d.log)
-	d.grpc = grpc.NewServer(grpc.UnaryInterceptor(d.gate.Unary), grpc.StreamInterceptor(d.gate.Stream),
-		grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage))
+	d.grpc = grpc.NewServer(append(d.telemetry.ServerOptions(),
+		grpc.ChainUnaryInterceptor(d.telemetry.Unary, d.gate.Unary), grpc.ChainStreamInterceptor(d.telemetry.Stream, d.gate.Stream),
+		grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage))...)
 	runtimeapi.RegisterRuntimeServiceServer(d.grpc, d.server)
 	runtimeapi.RegisterImageServiceServer(d.grpc, d.server)
+	d.telemetry.Known(d.grpc)
 	if err := os.Remove(d.cfg.Listen); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("socket: %w", err)
 	}

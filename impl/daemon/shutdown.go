@@ -80,8 +80,13 @@ func (d *daemon) closeStorage(context.Context) error {
 	return errors.Join(err, d.server.ReleaseDirs())
 }
 
-func (d *daemon) closeSocket(context.Context) error {
+func (d *daemon) closeSocket(ctx context.Context) error {
 	d.grpc.Stop()
+	ctx, cancel := context.WithTimeout(ctx, d.cfg.ShutdownTimeout.Duration)
+	defer cancel()
+	if err := d.telemetry.Close(ctx); err != nil {
+		d.log.Warn("shutdown goes on", "err", err)
+	}
 	if err := os.Remove(d.cfg.Listen); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
@@ -104,6 +109,9 @@ func (d *daemon) abandon() error {
 	}
 	if d.db != nil {
 		errs = append(errs, d.db.Close())
+	}
+	if d.telemetry != nil {
+		errs = append(errs, d.telemetry.Close(context.Background()))
 	}
 	return errors.Join(errs...)
 }

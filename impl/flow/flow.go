@@ -39,11 +39,20 @@ type Moment struct {
 	Object string
 }
 
-// A Runner runs plans. Log gives the logger of a call and may be nil, as may
-// Observe, which is for tests that stop the daemon at a moment.
+// A Runner runs plans. Log gives the logger of a call; Trace begins the record
+// of a step and returns what ends it; Observe is for tests that stop the daemon
+// at a moment. Each may be nil.
 type Runner struct {
 	Observe func(Moment)
 	Log     func(context.Context) *slog.Logger
+	Trace   func(ctx context.Context, plan, step, object string) (context.Context, func(error))
+}
+
+func (r Runner) trace(ctx context.Context, plan, step, object string) (context.Context, func(error)) {
+	if r.Trace == nil {
+		return ctx, func(error) {}
+	}
+	return r.Trace(ctx, plan, step, object)
 }
 
 func (r Runner) tell(m Moment) {
@@ -97,7 +106,9 @@ func (r Runner) step(ctx context.Context, j Journal, object string, p spec.Plan,
 	m := Moment{Plan: p.Name, Step: s.Name, Object: object}
 	r.tell(m)
 	start := time.Now()
-	err := work.Do(ctx)
+	traced, end := r.trace(ctx, p.Name, string(s.Name), object)
+	err := work.Do(traced)
+	end(err)
 	m.After = true
 	r.tell(m)
 	if r.Log != nil {
@@ -121,7 +132,10 @@ func (r Runner) Undo(ctx context.Context, j Journal, object string, p spec.Plan,
 		if undo == nil {
 			return fmt.Errorf("undo %s: step %q has no undo", s.ID, s.Name)
 		}
-		if err := undo(ctx); err != nil {
+		traced, end := r.trace(ctx, p.Name, "undo "+string(s.Name), object)
+		err := undo(traced)
+		end(err)
+		if err != nil {
 			return fmt.Errorf("undo %s: %w", s.ID, err)
 		}
 		m.After = true

@@ -187,17 +187,6 @@ func TestWatching(t *testing.T) {
 	uses("split")
 }
 
-func TestConcerns(t *testing.T) {
-	const dir = "/etc/cni/net.d"
-	for name, want := range map[string]bool{
-		"//etc": true, "/etc/cni": true, dir: true, dir + "/10.conflist": true, dir + "/sub/x": true,
-		"/etc/passwd": false, dir + "x": false, "/etc/cn": false, "//tmp": false,
-	} {
-		require.Equal(t, want, concerns(name, dir), name)
-	}
-	require.Equal(t, []string{"/", "/etc", "/etc/cni", dir}, lineage(dir))
-}
-
 func TestDefaultConfList(t *testing.T) {
 	for _, ipv6 := range []bool{true, false} {
 		data, err := renderDefault(`/run/o "c/leases`, ipv6)

@@ -16,11 +16,13 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 
 	"github.com/containernetworking/cni/libcni"
 	"github.com/containernetworking/cni/pkg/invoke"
-	"github.com/fsnotify/fsnotify"
+
+	"ocid/impl/dirwatch"
 )
 
 // Interface is the name of the pod's interface inside its namespace.
@@ -43,8 +45,8 @@ type Manager struct {
 	cni     *libcni.CNIConfig
 	builtin *conf // nil: none
 	current atomic.Pointer[selection]
-	watcher *fsnotify.Watcher // nil without a ConfDir
-	stopped chan struct{}     // closed when the watching goroutine has ended
+	reading sync.Mutex        // one reload at a time
+	watcher *dirwatch.Watcher // nil without a ConfDir
 }
 
 // New reads the configuration and begins to watch the directory. A broken or
@@ -58,11 +60,17 @@ func New(cfg Config) (*Manager, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
+	if cfg.ConfDir != "" {
+		dir, err := filepath.Abs(cfg.ConfDir)
+		if err != nil {
+			return nil, fmt.Errorf("network: %w", err)
+		}
+		cfg.ConfDir = dir
+	}
 	m := &Manager{
-		cfg:     cfg,
-		log:     log,
-		cni:     libcni.NewCNIConfigWithCacheDir(cfg.BinDirs, cfg.CacheDir, &pluginExec{log: log}),
-		stopped: make(chan struct{}),
+		cfg: cfg,
+		log: log,
+		cni: libcni.NewCNIConfigWithCacheDir(cfg.BinDirs, cfg.CacheDir, &pluginExec{log: log}),
 	}
 	if cfg.Default != nil {
 		c, err := parseList(cfg.Default)
@@ -73,7 +81,6 @@ func New(cfg Config) (*Manager, error) {
 		m.builtin = c
 	}
 	if cfg.ConfDir == "" {
-		close(m.stopped)
 		m.reload()
 		return m, nil
 	}
@@ -88,9 +95,7 @@ func (m *Manager) Close() error {
 	if m.watcher == nil {
 		return nil
 	}
-	err := m.watcher.Close()
-	<-m.stopped
-	return err
+	return m.watcher.Close()
 }
 
 // Status is nil if pods can be attached: a network is configured and all its

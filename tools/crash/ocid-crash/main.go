@@ -21,9 +21,9 @@ func main() {
 		return
 	}
 	file := os.Getenv("OCID_CRASH_FILE")
-	os.Exit(cli.Main(func(ctx context.Context, cfg *config.Config) error {
-		return daemon.Run(ctx, cfg, daemon.Options{Book: spec.Default(), Observe: func(m flow.Moment) { die(file, m) }})
-	}))
+	os.Exit(cli.Main(cli.Programs{Run: func(ctx context.Context, cfg *config.Config, from config.Sources) error {
+		return daemon.Run(ctx, cfg, daemon.Options{Book: spec.Default(), From: from, Observe: func(m flow.Moment) { die(file, m) }})
+	}}))
 }
 
 // die kills the process at the moment the file names, once.

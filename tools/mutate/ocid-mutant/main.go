@@ -24,7 +24,7 @@ func main() {
 		fmt.Fprintf(os.Stderr, "ocid-mutant: no mutant %q\n", os.Getenv("OCID_MUTANT"))
 		os.Exit(2)
 	}
-	os.Exit(cli.Main(func(ctx context.Context, cfg *config.Config) error {
-		return daemon.Run(ctx, cfg, daemon.Options{Book: book})
-	}))
+	os.Exit(cli.Main(cli.Programs{Run: func(ctx context.Context, cfg *config.Config, from config.Sources) error {
+		return daemon.Run(ctx, cfg, daemon.Options{Book: book, From: from})
+	}}))
 }

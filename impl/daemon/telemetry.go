@@ -1,0 +1,27 @@
+package daemon
+
+import (
+	"context"
+
+	"ocid/impl/telemetry"
+	"ocid/impl/version"
+)
+
+// openTelemetry comes first, so that the plans of the recovery are seen too.
+func (d *daemon) openTelemetry(ctx context.Context) (err error) {
+	d.telemetry, err = telemetry.Open(ctx, telemetry.Options{
+		MetricsAddress: d.cfg.Metrics.Address, TraceEndpoint: d.cfg.Tracing.Endpoint, TraceInsecure: d.cfg.Tracing.Insecure,
+		TraceRatio: d.cfg.Tracing.SamplesPerMillion, Version: version.String(), Log: d.log,
+	})
+	if err != nil {
+		return err
+	}
+	d.runner.Trace = d.telemetry.Step
+	return nil
+}
+
+// showObjects makes what the server holds gauges.
+func (d *daemon) showObjects() {
+	d.telemetry.Objects("sandbox", "sandboxes", d.server.SandboxStates)
+	d.telemetry.Objects("container", "containers", d.server.ContainerStates)
+}
