@@ -14,4 +14,5 @@ const (
 	FailedPrecondition = codes.FailedPrecondition
 	DeadlineExceeded   = codes.DeadlineExceeded
 	Unavailable        = codes.Unavailable
+	Unimplemented      = codes.Unimplemented
 )

@@ -106,3 +106,29 @@ func TestRefusalNamesItsRule(t *testing.T) {
 	assert.EqualError(t, &r, `container.start.again: container "3f2a" is Running`)
 	assert.EqualError(t, &Refusal{Rule: Rule{ID: "a.b"}}, "a.b:")
 }
+
+func TestTheLongestPathSpeaksForAField(t *testing.T) {
+	promise := func(id ID, rpc string, fields ...string) Promise {
+		return Promise{Rule: Rule{ID: id}, RPC: rpc, Fields: fields}
+	}
+	b := Book{Promises: []Promise{
+		promise("none", "Call"), promise("all", "Call", "config"), promise("mount", "Call", "config.mounts"),
+		promise("image", "Call", "config.x", "config.mounts[].image"), promise("other", "Other", "config.mounts[].image.sub"),
+	}}
+	for field, want := range map[string]ID{
+		"config":                   "all",
+		"config.linux.a":           "all",
+		"config.mounts":            "mount",
+		"config.mounts[12]":        "mount",
+		"config.mounts[1].host":    "mount",
+		"config.mountsmore":        "all",
+		"config.mounts[3].image":   "image",
+		"config.mounts[3].image.a": "image",
+		"config.x.y":               "image",
+	} {
+		assert.Equal(t, want, b.Speaker("Call", field).ID, field)
+	}
+	assert.Nil(t, b.Speaker("Call", "pod_sandbox_id"))
+	assert.Nil(t, b.Speaker("Call", "configuration"))
+	assert.Nil(t, b.Speaker("Other", "config.mounts"))
+}

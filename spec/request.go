@@ -49,6 +49,7 @@ var requests = sentences(slices.Concat([]Requirement{
 	req("run.host-port", runPod, "config.port_mappings[].host_port", Between, "cri-api v1, PortMapping.host_port").to(0, 65535),
 	req("run.container-port", runPod, "config.port_mappings[].container_port", Between, "cri-api v1, PortMapping.container_port").to(0, 65535),
 	req("run.host-port-leads", runPod, "config.port_mappings[].host_port", Needs, "cri-api v1, PortMapping.container_port: a host port leads to a container port").with("config.port_mappings[].container_port"),
+	req("run.host-ip", runPod, "config.port_mappings[].host_ip", IPAddress, "cri-api v1, PortMapping.host_ip"),
 	req("run.protocol", runPod, "config.port_mappings[].protocol", Defined, "cri-api v1, Protocol"),
 	req("run.network-mode", runPod, podSec+"namespace_options.network", OneOf, "cri-api v1, NamespaceOption.network").with("POD", "NODE"),
 	req("run.ipc-mode", runPod, podSec+"namespace_options.ipc", OneOf, "cri-api v1, NamespaceOption.ipc").with("POD", "NODE"),

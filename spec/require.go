@@ -21,6 +21,7 @@ const (
 	EnvName   Check = "is a name without '=' and NUL"
 	NoNUL     Check = "holds no NUL byte"
 	OneOf     Check = "is one of %s"
+	IPAddress Check = "is an IP address"
 )
 
 // A Requirement is one row of request validation: what Field of the request

@@ -65,6 +65,14 @@ func ports(numbers ...int32) proto.Message {
 	return pod(c)
 }
 
+func hostIPs(addresses ...string) proto.Message {
+	c := &runtimeapi.PodSandboxConfig{}
+	for _, a := range addresses {
+		c.PortMappings = append(c.PortMappings, &runtimeapi.PortMapping{HostIp: a})
+	}
+	return pod(c)
+}
+
 const security_ = "config.linux.security_context." //nolint:revive // reads as a prefix
 
 var (
@@ -143,6 +151,8 @@ var checks = []struct {
 	{"environment", row("config.envs[].key", spec.EnvName), env("A.b-c"), "", ""},
 	{"environment: equals", row("config.envs[].key", spec.EnvName), env("A", "B=C"), "config.envs[1].key", "holds '=' or NUL"},
 	{"environment: nul", row("config.envs[].key", spec.EnvName), env("A\x00"), "config.envs[0].key", "holds '=' or NUL"},
+	{"address", row("config.port_mappings[].host_ip", spec.IPAddress), hostIPs("127.0.0.1", "::1", ""), "", ""},
+	{"address: a name", row("config.port_mappings[].host_ip", spec.IPAddress), hostIPs("127.0.0.1", "localhost"), "config.port_mappings[1].host_ip", "not an IP address"},
 	{"nul", row("config.log_directory", spec.NoNUL), logs("/a"), "", ""},
 	{"nul: one", row("config.log_directory", spec.NoNUL), logs("/a\x00"), "config.log_directory", "holds a NUL byte"},
 

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"fmt"
+	"net/netip"
 	"path"
 	"regexp"
 	"slices"
@@ -156,6 +157,10 @@ func violatesText(r spec.Requirement, v string) string {
 	case spec.EnvName:
 		if strings.ContainsAny(v, "=\x00") {
 			return fmt.Sprintf("is %.80q, which holds '=' or NUL", v)
+		}
+	case spec.IPAddress:
+		if _, err := netip.ParseAddr(v); err != nil {
+			return fmt.Sprintf("is %.80q, which is not an IP address", v)
 		}
 	case spec.NoNUL:
 		if strings.Contains(v, "\x00") {

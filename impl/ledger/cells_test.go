@@ -224,7 +224,7 @@ func (l *lab) lookedAgain(e spec.Event, s spec.State, c *call, j *job) {
 func TestEventWithoutRow(t *testing.T) {
 	l := newLab(t, spec.Default().Sandbox)
 	require.ErrorContains(t, l.table.Step(t.Context(), theID, "no such event", Finish, nil), "no rule")
-	_, err := l.table.StepNew(t.Context(), Creation[data]{Key: theKey, Event: "no such event", Make: func() (string, data) { return theID, data{} }})
+	_, err := l.table.StepNew(t.Context(), Creation[data]{Key: theKey, Event: "no such event", Make: func(context.Context) (string, data, error) { return theID, data{}, nil }})
 	require.ErrorContains(t, err, "no rule")
 	require.Empty(t, l.table.List())
 }

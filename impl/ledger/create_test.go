@@ -65,6 +65,29 @@ func TestNames(t *testing.T) {
 	}
 }
 
+// What can't be made holds no name, and what has been made is found even if it
+// could not be made again.
+func TestOnlyAFreeNameAsksForTheObject(t *testing.T) {
+	for _, life := range lives() {
+		l := newLab(t, life)
+		c := creation(life.Rows[0].On, theID, func(context.Context, string) error { return nil })
+		can := c.Make
+		c.Make = func(context.Context) (string, data, error) { return "", data{}, errWork }
+		_, err := l.table.StepNew(t.Context(), c)
+		require.ErrorIs(t, err, errWork)
+		require.Empty(t, l.table.List())
+		require.Empty(t, l.table.keys)
+
+		c.Make = can
+		_, err = l.table.StepNew(t.Context(), c)
+		require.NoError(t, err)
+		c.Make = func(context.Context) (string, data, error) { return "", data{}, errWork }
+		id, err := l.table.StepNew(t.Context(), c)
+		require.NoError(t, err)
+		require.Equal(t, theID, id)
+	}
+}
+
 func TestNamesAreFreeOrHeldAfterARestart(t *testing.T) {
 	life := spec.Default().Sandbox
 	l := newLab(t, life)

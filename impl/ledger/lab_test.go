@@ -117,7 +117,7 @@ func isCreation(e spec.Event) bool {
 func creation(e spec.Event, id string, work Work) Creation[data] {
 	c := Creation[data]{
 		Key: theKey, Digest: theDigest, Event: spec.RunPodSandbox, Other: spec.RunOther, Work: work,
-		Make: func() (string, data) { return id, data{Note: "made"} },
+		Make: func(context.Context) (string, data, error) { return id, data{Note: "made"}, nil },
 	}
 	if e == spec.CreateContainer || e == spec.CreateOther {
 		c.Event, c.Other = spec.CreateContainer, spec.CreateOther

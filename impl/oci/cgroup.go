@@ -17,7 +17,7 @@ const (
 const (
 	defaultCgroupfsParent = "/ocid"
 	defaultSystemdParent  = "system.slice"
-	cgroupParentField     = "linux.cgroup_parent"
+	cgroupParentField     = "config.linux.cgroup_parent"
 )
 
 // CgroupsPath gives the cgroup of a container in the form the OCI runtime wants
@@ -30,7 +30,7 @@ func CgroupsPath(driver, parent, id string) (string, error) {
 		return "", fmt.Errorf("cgroup of container %q: not a name", id)
 	}
 	if slices.Contains(strings.Split(parent, "/"), "..") {
-		return "", invalid(cgroupParentField, "%q contains \"..\"", parent)
+		return "", invalid(cgroupParentField, "is %.80q, which contains \"..\"", parent)
 	}
 	slice := strings.HasSuffix(path.Clean(parent), ".slice")
 	switch driver {
@@ -39,7 +39,7 @@ func CgroupsPath(driver, parent, id string) (string, error) {
 			parent = defaultCgroupfsParent
 		}
 		if slice {
-			return "", invalid(cgroupParentField, "%q is a systemd slice, but the cgroup driver is cgroupfs", parent)
+			return "", invalid(cgroupParentField, "is %.80q, a systemd slice, but the cgroup driver is cgroupfs", parent)
 		}
 		return path.Join("/", parent, id), nil
 	case Systemd:
@@ -47,7 +47,7 @@ func CgroupsPath(driver, parent, id string) (string, error) {
 			parent, slice = defaultSystemdParent, true
 		}
 		if !slice {
-			return "", invalid(cgroupParentField, "%q is no systemd slice, but the cgroup driver is systemd", parent)
+			return "", invalid(cgroupParentField, "is %.80q, no systemd slice, but the cgroup driver is systemd", parent)
 		}
 		return path.Base(parent) + ":ocid:" + id, nil
 	}

@@ -31,7 +31,7 @@ func TestCgroupsPathRefused(t *testing.T) {
 		{oci.Systemd, "/../x.slice"},
 	} {
 		_, err := oci.CgroupsPath(c.driver, c.parent, "c1")
-		requireField(t, err, "linux.cgroup_parent", false)
+		requireField(t, err, "config.linux.cgroup_parent", false)
 		require.ErrorContains(t, err, c.parent)
 	}
 	_, err := oci.CgroupsPath("cgroups", "", "c1")

@@ -9,12 +9,10 @@ import (
 	"strconv"
 	"time"
 
-	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"ocid/impl/facts"
-	"ocid/impl/gate"
 	"ocid/impl/ledger"
 	"ocid/impl/oci"
 	"ocid/spec"
@@ -30,15 +28,14 @@ func (s *Server) CreateContainer(ctx context.Context, req *runtimeapi.CreateCont
 	if err != nil {
 		return nil, err
 	}
-	container, err := s.newContainer(ctx, req)
-	if err != nil {
-		return nil, err
-	}
 	m := req.Config.Metadata
 	id, err := s.containers.StepNew(ctx, ledger.Creation[Container]{
 		Key:    req.PodSandboxId + "_" + m.Name + "_" + strconv.FormatUint(uint64(m.Attempt), 10),
 		Digest: sum, Event: spec.CreateContainer, Other: spec.CreateOther,
-		Make: func() (string, Container) { return newID(), container },
+		Make: func(ctx context.Context) (string, Container, error) {
+			container, err := s.newContainer(ctx, req)
+			return newID(), container, err
+		},
 		Work: s.createContainer,
 	})
 	if err != nil {
@@ -68,7 +65,7 @@ func (s *Server) newContainer(ctx context.Context, req *runtimeapi.CreateContain
 	}
 	log := logPath(pod.Data.Config.M, c)
 	if err := refuseLogPath(log); err != nil {
-		return Container{}, fieldError(err)
+		return Container{}, s.fieldError(spec.CreateContainer, err)
 	}
 	img, err := s.Images.Status(ctx, c.Image.Image)
 	if err != nil {
@@ -117,23 +114,10 @@ func (s *Server) createContainer(ctx context.Context, id string) error {
 		return err
 	}
 	if err := s.Runner.Run(ctx, s.containers, id, s.Book.CreateContainer, 0, s.createWorks(id)); err != nil {
-		return fieldError(err)
+		return s.fieldError(spec.CreateContainer, err)
 	}
 	s.watchContainer(id)
 	return nil
-}
-
-// fieldError gives errors about a field of the request their code.
-func fieldError(err error) error {
-	var field *oci.FieldError
-	var unsupported *oci.UnsupportedError
-	switch {
-	case errors.As(err, &field):
-		return &gate.Coded{Code: codes.InvalidArgument, Err: err}
-	case errors.As(err, &unsupported):
-		return &gate.Coded{Code: codes.Unimplemented, Err: err}
-	}
-	return err
 }
 
 // openIn opens a file below a container's root filesystem without leaving it;

@@ -1,8 +1,8 @@
 package server
 
 import (
+	"errors"
 	"fmt"
-	"net/netip"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -11,6 +11,7 @@ import (
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"ocid/impl/facts"
+	"ocid/impl/gate"
 	"ocid/impl/namespace"
 	"ocid/impl/oci"
 	"ocid/spec"
@@ -21,33 +22,19 @@ import (
 // tells stands in the table of requests.
 func (s *Server) refuseSandbox(c *runtimeapi.PodSandboxConfig, ownKernel bool) error {
 	if _, err := oci.CgroupsPath(s.Config.CgroupDriver(), s.cgroupParent(&Sandbox{Config: kept[*runtimeapi.PodSandboxConfig]{c}}), "id"); err != nil {
-		return fieldError(err)
+		return s.fieldError(spec.RunPodSandbox, err)
 	}
 	// Only the user namespace is to be judged: the others are known to be good.
 	_, err := oci.ResolveNamespaces(&runtimeapi.NamespaceOption{
 		Pid: runtimeapi.NamespaceMode_CONTAINER, UsernsOptions: facts.NamespaceOptions(c).GetUsernsOptions(),
 	}, oci.Namespaces{Net: "-", IPC: "-", UTS: "-"}, "")
 	if err != nil {
-		return fieldError(err)
+		return s.fieldError(spec.RunPodSandbox, err)
 	}
-	if err := refusePorts(c.GetPortMappings()); err != nil || ownKernel {
-		return fieldError(err)
+	if ownKernel {
+		return nil
 	}
 	return s.refuseSysctls(c)
-}
-
-// refusePorts refuses mappings that a CNI plugin fails on in ADD, and again in
-// DEL.
-func refusePorts(ports []*runtimeapi.PortMapping) error {
-	for i, p := range ports {
-		if p.HostIp == "" {
-			continue
-		}
-		if _, err := netip.ParseAddr(p.HostIp); err != nil {
-			return &oci.FieldError{Field: fmt.Sprintf("config.port_mappings[%d].host_ip", i), Reason: fmt.Sprintf("is %.80q, which is not an IP address", p.HostIp)}
-		}
-	}
-	return nil
 }
 
 // refuseSysctls refuses sysctls that are not of a namespace that the sandbox
@@ -66,11 +53,38 @@ func (s *Server) refuseSysctls(c *runtimeapi.PodSandboxConfig) error {
 	return nil
 }
 
+// fieldError makes an error about a field of a call's request the refusal of
+// the promise that names the field among its Fields; whoever adds to impl/oci
+// what a field can't be adds the field to such a row, and nothing here.
+func (s *Server) fieldError(call spec.Event, err error) error {
+	var field *oci.FieldError
+	var unsupported *oci.UnsupportedError
+	refusal := &spec.Refusal{}
+	switch {
+	case errors.As(err, &field):
+		refusal.Code, refusal.Object, refusal.Reason = spec.InvalidArgument, field.Field, field.Reason
+	case errors.As(err, &unsupported):
+		refusal.Code, refusal.Object, refusal.Reason = spec.Unimplemented, unsupported.Field, unsupported.What+" is not supported"
+	default:
+		return err
+	}
+	promise := s.Book.Speaker(string(call), refusal.Object)
+	if promise == nil {
+		return &gate.Coded{Code: refusal.Code, Err: err}
+	}
+	refusal.Rule = promise.Rule
+	var several interface{ Unwrap() []error }
+	if errors.As(err, &several) { // taking it back failed, too
+		return fmt.Errorf("%w: %w", refusal, err)
+	}
+	return refusal
+}
+
 // refuseLogPath refuses a path that no file can have.
 func refuseLogPath(path string) error {
 	long := func(name string) bool { return len(name) > unix.NAME_MAX }
 	if len(path) >= unix.PathMax || slices.ContainsFunc(strings.Split(path, string(filepath.Separator)), long) {
-		return &oci.FieldError{Field: "config.log_path", Reason: fmt.Sprintf("%.80q… is too long for a file", path)}
+		return &oci.FieldError{Field: "config.log_path", Reason: fmt.Sprintf("leads to %.80q…, which is too long for a file", path)}
 	}
 	return nil
 }

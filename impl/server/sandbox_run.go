@@ -15,20 +15,17 @@ import (
 
 // RunPodSandbox creates a sandbox by the plan of that name.
 func (s *Server) RunPodSandbox(ctx context.Context, req *runtimeapi.RunPodSandboxRequest) (*runtimeapi.RunPodSandboxResponse, error) {
-	sandbox, err := s.newSandbox(req)
-	if err != nil {
-		return nil, err
-	}
 	sum, err := digest(req)
 	if err != nil {
 		return nil, err
 	}
 	id, err := s.sandboxes.StepNew(ctx, ledger.Creation[Sandbox]{
 		Key: sandboxKey(req.Config.Metadata), Digest: sum, Event: spec.RunPodSandbox, Other: spec.RunOther,
-		Make: func() (string, Sandbox) {
+		Make: func(context.Context) (string, Sandbox, error) {
 			id := newID()
+			sandbox, err := s.newSandbox(req)
 			sandbox.Hostname = hostname(req.Config, id, s.Host.Hostname)
-			return id, sandbox
+			return id, sandbox, err
 		},
 		Work: s.runSandbox,
 	})

@@ -29,4 +29,24 @@ var faultsEvents = []fault{
 		return err
 	}
 	for len(items) > 0 {`},
+
+	{rule: "sandbox.run.cgroup-parent", op: "may climb", file: "impl/oci/cgroup.go",
+		old: `if slices.Contains(strings.Split(parent, "/"), "..") {`, with: `if slices.Contains(strings.Split(parent, "/"), "...") {`},
+	{rule: "sandbox.run.cgroup-parent", op: "a slice is a directory", file: "impl/oci/cgroup.go",
+		old: `		if slice {
+`, with: `		if slice && driver != Cgroupfs {
+`},
+	{rule: "sandbox.run.cgroup-parent", op: "nobody speaks for it", file: "spec/promise.go",
+		old: `return ok && (rest == "" ||`, with: `return ok && (rest == "no" ||`},
+	{rule: "container.create.log-path", op: "names are not looked at", file: "impl/server/refuse.go",
+		old: `len(name) > unix.NAME_MAX`, with: `len(name) > unix.PathMax`},
+	{rule: "container.create.log-path", op: "the directory does not count", file: "impl/server/refuse.go",
+		old: `len(path) >= unix.PathMax`, with: `len(path) > unix.PathMax+255`},
+	{rule: "container.create.retry", op: "made again first", file: "impl/ledger/create.go",
+		old: `	var made *object[T]
+	for {`, with: `	made, err := c.object(ctx)
+	if err != nil {
+		return "", err
+	}
+	for {`},
 }
