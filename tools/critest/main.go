@@ -1,0 +1,84 @@
+// Command critest runs Kubernetes' critest against ocid, as "make critest". It
+// builds critest from its Go module, makes stand-ins for the images that
+// critest pulls, serves them from a registry on the loopback interface, and
+// compares what comes out with what expect.toml says.
+//
+// One thing of critest is not as its authors wrote it: the digest of one image
+// is a constant, and no stand-in can have that digest. critest is built with
+// the stand-in's digest in its place. The program says so in its output.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// options are what the command line says.
+type options struct {
+	bin     string
+	runtime string
+	modes   string
+	focus   string
+	repeat  int
+	keep    bool
+}
+
+func main() {
+	var o options
+	flag.StringVar(&o.bin, "bin", "bin", "directory of ocid; programs that are built, and a cache, go there")
+	flag.StringVar(&o.runtime, "runtime", "runc", "OCI runtime: a name looked up in $PATH, or a path")
+	flag.StringVar(&o.modes, "modes", "", "only these, comma-separated: "+strings.Join(modeNames(), ", "))
+	flag.StringVar(&o.focus, "focus", "", "only specs whose name matches this regular expression")
+	flag.IntVar(&o.repeat, "repeat", 1, "how often each mode is run")
+	flag.BoolVar(&o.keep, "keep", false, "leave the work directories")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
+	err := run(ctx, o)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "critest:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, o options) error {
+	if os.Geteuid() != 0 {
+		return fmt.Errorf("only root can run containers")
+	}
+	var err error
+	if o.bin, err = filepath.Abs(o.bin); err != nil {
+		return err
+	}
+	if strings.Contains(o.runtime, "/") {
+		if o.runtime, err = filepath.Abs(o.runtime); err != nil {
+			return err
+		}
+	}
+	modes, err := chosen(o.modes)
+	if err != nil {
+		return err
+	}
+	host, err := lookAtHost(ctx, o.runtime)
+	if err != nil {
+		return err
+	}
+	expected, err := expectation(host)
+	if err != nil {
+		return err
+	}
+	lab, err := newLab(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer lab.close()
+	fmt.Printf("runtime: %s\ncritest: built with the digest %s for %s, because the real one can't be reproduced\n\n",
+		host.version, lab.digest, "test-image-digest")
+	return lab.runAll(ctx, modes, expected)
+}
