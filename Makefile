@@ -86,5 +86,11 @@ install: build
 	install -D -m 644 cmd/ocid/ocid.service -t $(DESTDIR)$(UNITDIR)
 	bin/ocid completion bash | install -D -m 644 /dev/stdin $(DESTDIR)$(PREFIX)/share/bash-completion/completions/ocid
 
+# Kubernetes' critest with each way to run it: make critest RUNC=bin/runc
+# REPEAT=3 MODES=sequential,4-workers,websocket FOCUS='Networking'
+REPEAT ?= 1
+critest: build $(RUNC)
+	$(STEP) "critest" go run ./tools/critest $(if $(RUNC),--runtime $(abspath $(RUNC))) --repeat $(REPEAT) --modes '$(MODES)' --focus '$(FOCUS)'
+
 clean:
 	rm -rf bin

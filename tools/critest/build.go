@@ -19,9 +19,10 @@ const (
 	constsFile = "pkg/validate/consts.go" // where critest has it
 )
 
-// standIns makes the images that critest pulls.
+// standIns makes the images that critest pulls. The cache has a name that the Go
+// tool passes over.
 func standIns(ctx context.Context, bin string) ([]images.Image, error) {
-	cache := debian.Cache(filepath.Join(bin, "cache"))
+	cache := debian.Cache(filepath.Join(bin, ".cache"))
 	var parts images.Parts
 	var err error
 	if parts.Busybox, err = cache.Busybox(ctx); err != nil {
@@ -30,7 +31,7 @@ func standIns(ctx context.Context, bin string) ([]images.Image, error) {
 	if parts.Nginx, err = cache.Tree(ctx, "nginx", "libc6", "libcrypt1", "libpcre2-8-0", "libssl3", "zlib1g"); err != nil {
 		return nil, err
 	}
-	parts.NoNewPrivs = filepath.Join(bin, "cache", "nonewprivs")
+	parts.NoNewPrivs = filepath.Join(bin, ".cache", "nonewprivs")
 	if err := goTool(ctx, ".", "build", "-o", parts.NoNewPrivs, "./fixtures/images/nonewprivs"); err != nil {
 		return nil, err
 	}
@@ -40,7 +41,7 @@ func standIns(ctx context.Context, bin string) ([]images.Image, error) {
 // buildCritest builds bin/critest with the digest for the pinned one, unless
 // that is what is there, and bin/ginkgo, which runs it with several workers.
 func buildCritest(ctx context.Context, bin, digest string) error {
-	built := filepath.Join(bin, "cache", "critest-digest")
+	built := filepath.Join(bin, ".cache", "critest-digest")
 	source, err := output(ctx, clients, "go", "list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/cri-tools")
 	if err != nil {
 		return err
@@ -68,8 +69,8 @@ func buildCritest(ctx context.Context, bin, digest string) error {
 // one, and returns a go.mod that takes the copy: the Go tool lays no overlay over
 // its module cache.
 func changedModule(bin, source, digest string) (modfile string, err error) {
-	copied := filepath.Join(bin, "cache", "cri-tools")
-	modfile = filepath.Join(bin, "cache", "critest.mod")
+	copied := filepath.Join(bin, ".cache", "cri-tools")
+	modfile = filepath.Join(bin, ".cache", "critest.mod")
 	if err := os.RemoveAll(copied); err != nil {
 		return "", err
 	}
