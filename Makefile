@@ -92,5 +92,9 @@ REPEAT ?= 1
 critest: build $(RUNC)
 	$(STEP) "critest" go run ./tools/critest $(if $(RUNC),--runtime $(abspath $(RUNC))) --repeat $(REPEAT) --modes '$(MODES)' --focus '$(FOCUS)'
 
+# Every subcommand of crictl.
+crictl-test: build $(RUNC)
+	$(STEP) "crictl" go run ./tools/crictl $(if $(RUNC),--runtime $(abspath $(RUNC)))
+
 clean:
 	rm -rf bin

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"ocid/conformance/target"
+	"ocid/tools/rig"
 )
 
 // runBound is how long one run may take.
@@ -29,7 +30,7 @@ func (l *lab) critest(ctx context.Context, t *target.T, m mode, name string) err
 	if err := os.Symlink(filepath.Join(l.bin, "critest"), program); err != nil && !errors.Is(err, os.ErrExist) {
 		return err
 	}
-	endpoint := "unix://" + t.Var("LISTEN")
+	endpoint := rig.Endpoint(t)
 	args := append([]string{"-runtime-endpoint=" + endpoint, "-image-endpoint=" + endpoint}, m.flags...)
 	report := filepath.Base(l.report(name))
 	var cmd *exec.Cmd
@@ -57,16 +58,6 @@ func (l *lab) critest(ctx context.Context, t *target.T, m mode, name string) err
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	cmd.WaitDelay = time.Minute
 	return cmd.Run()
-}
-
-// keepLog copies the daemon's log.
-func keepLog(t *target.T, to string) error {
-	text, err := os.ReadFile(filepath.Join(t.Work(), "daemon.log"))
-	if err != nil {
-		return err
-	}
-	fmt.Println("the daemon's log:", to)
-	return os.WriteFile(to, text, 0o600)
 }
 
 func indent(text string) string {

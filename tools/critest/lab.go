@@ -12,7 +12,7 @@ import (
 
 	"ocid/conformance/target"
 	"ocid/fixtures/images"
-	"ocid/fixtures/profiles"
+	"ocid/tools/rig"
 
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
@@ -130,7 +130,9 @@ func (l *lab) run(ctx context.Context, m mode, name string) (r result, err error
 	if err := portsFree(); err != nil {
 		return r, err
 	}
-	t, err := l.startDaemon(ctx)
+	t, err := rig.Start(ctx, rig.Options{
+		Daemon: filepath.Join(l.bin, "ocid"), Runtime: l.runtime, Environment: l.env, Keep: l.keep,
+	})
 	if err != nil {
 		return r, err
 	}
@@ -159,7 +161,9 @@ func (l *lab) run(ctx context.Context, m mode, name string) (r result, err error
 		r.left = append(r.left, leak.String())
 	}
 	if len(leaks)+r.count(failed) > 0 {
-		err = errors.Join(err, keepLog(t, filepath.Join(l.bin, "critest-"+name+"-ocid.log")))
+		log := filepath.Join(l.bin, "critest-"+name+"-ocid.log")
+		fmt.Println("the daemon's log:", log)
+		err = errors.Join(err, rig.KeepLog(t, log))
 	}
 	return r, err
 }
@@ -180,29 +184,6 @@ func removeImages(ctx context.Context, t *target.T) error {
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
-}
-
-func (l *lab) startDaemon(ctx context.Context) (*target.T, error) {
-	text, err := profiles.Files.ReadFile("clients.toml")
-	if err != nil {
-		return nil, err
-	}
-	profile, err := target.ParseProfile("clients.toml", text)
-	if err != nil {
-		return nil, err
-	}
-	t := &target.T{}
-	err = t.Configure(target.Config{
-		Profile: profile, BinDir: l.bin, Environment: l.env, Keep: l.keep,
-		Variables: map[string]string{target.VarDaemon: filepath.Join(l.bin, "ocid"), "RUNC": l.runtime},
-	})
-	if err != nil {
-		return nil, err
-	}
-	if err := t.Start(ctx); err != nil {
-		return nil, errors.Join(err, t.Stop(context.WithoutCancel(ctx)))
-	}
-	return t, nil
 }
 
 // portsFree makes sure of the host ports that critest has as constants.

@@ -17,6 +17,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"ocid/tools/rig"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -49,17 +51,15 @@ func main() {
 }
 
 func run(ctx context.Context, o options) error {
-	if os.Geteuid() != 0 {
-		return fmt.Errorf("only root can run containers")
+	err := rig.Root()
+	if err != nil {
+		return err
 	}
-	var err error
 	if o.bin, err = filepath.Abs(o.bin); err != nil {
 		return err
 	}
-	if strings.Contains(o.runtime, "/") {
-		if o.runtime, err = filepath.Abs(o.runtime); err != nil {
-			return err
-		}
+	if o.runtime, err = rig.Runtime(o.runtime); err != nil {
+		return err
 	}
 	modes, err := chosen(o.modes)
 	if err != nil {
