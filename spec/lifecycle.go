@@ -86,7 +86,10 @@ type Transition struct {
 	On   Event
 	From States
 	Act  Act
-	Via  State // if Act is Do: the state while the work runs; 0 if there is no work
+	// Via, if Act is Do, is the state while the work runs: From itself, if the
+	// work changes something about the object and not its life; 0 if there is no
+	// work.
+	Via  State
 	To   State // if Act is Do: the state after the work
 	Else State // if Act is Do: the state if the work fails; 0 is the state before
 	// Stuck, if Act is Do and the work is a plan that is taken back: the state
@@ -144,13 +147,18 @@ func (l Lifecycle) Check() (errs []error) {
 	return errs
 }
 
-// busy returns the states in which an operation is in flight.
+// busy returns the states that only hold while an operation is in flight.
 func (l Lifecycle) busy() (s States) {
 	for _, t := range l.Rows {
-		s |= t.Via
+		if !t.Stays() {
+			s |= t.Via
+		}
 	}
 	return s
 }
+
+// Stays says that the work of the row leaves the object in the state it is in.
+func (t Transition) Stays() bool { return t.Via != 0 && t.Via == t.From }
 
 func (l Lifecycle) checkRow(t Transition) (errs []error) {
 	bad := func(ok bool, what string) {
@@ -161,6 +169,7 @@ func (l Lifecycle) checkRow(t Transition) (errs []error) {
 	bad((t.From|t.Via|t.To|t.Else|t.Stuck)&^l.States == 0, "names a state the object does not have")
 	bad((t.Act == Do) == (t.To != 0), "To belongs to Do and to nothing else")
 	bad(t.Act == Do || t.Via == 0, "Via belongs to Do")
+	bad(!t.Stays() || t.To == t.From, "work that leaves the state alone does not lead to another")
 	bad(t.Via != 0 || t.Else|t.Stuck == 0, "Else and Stuck belong to work, and so to Via")
 	bad(t.Act != Join || t.From&^l.busy() == 0, "a Join is only for states in which an operation is in flight")
 	bad((t.Act == Refuse) == (t.Code != 0), "Code belongs to Refuse and to nothing else")

@@ -39,6 +39,16 @@ func containerKit() kit {
 				_, err := s.t.Runtime.ExecSync(ctx, &runtimeapi.ExecSyncRequest{ContainerId: s.id, Cmd: []string{"true"}, Timeout: 5})
 				return "", err
 			},
+			spec.UpdateContainer: func(ctx context.Context, s *subject) (string, error) {
+				_, err := s.t.Runtime.UpdateContainerResources(ctx, &runtimeapi.UpdateContainerResourcesRequest{
+					ContainerId: s.id, Linux: &runtimeapi.LinuxContainerResources{CpuShares: 500},
+				})
+				return "", err
+			},
+			spec.ReopenLog: func(ctx context.Context, s *subject) (string, error) {
+				_, err := s.t.Runtime.ReopenContainerLog(ctx, &runtimeapi.ReopenContainerLogRequest{ContainerId: s.id})
+				return "", err
+			},
 			spec.SandboxStops: func(ctx context.Context, s *subject) (string, error) { return "", s.pod.Stop(ctx) },
 		},
 		silent: map[spec.Event]func(context.Context, *subject){
@@ -56,6 +66,7 @@ func containerKit() kit {
 			spec.StartContainer:  {work: witness.Fault{Program: witness.OCI, Op: "start"}},
 			spec.StopContainer:   {work: witness.Fault{Program: witness.OCI, Op: "kill"}},
 			spec.RemoveContainer: {work: witness.Fault{Program: witness.OCI, Op: "kill"}, not: spec.Exited},
+			spec.UpdateContainer: {work: witness.Fault{Program: witness.OCI, Op: "update"}},
 			spec.SandboxStops:    {work: witness.Fault{Program: witness.OCI, Op: "kill"}},
 		},
 		unreachable: map[spec.Event]spec.States{

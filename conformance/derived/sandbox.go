@@ -32,6 +32,12 @@ func sandboxKit() kit {
 				_, err := s.t.Runtime.PodSandboxStatus(ctx, &runtimeapi.PodSandboxStatusRequest{PodSandboxId: s.id})
 				return "", err
 			},
+			spec.UpdateSandbox: func(ctx context.Context, s *subject) (string, error) {
+				_, err := s.t.Runtime.UpdatePodSandboxResources(ctx, &runtimeapi.UpdatePodSandboxResourcesRequest{
+					PodSandboxId: s.id, Resources: &runtimeapi.LinuxContainerResources{CpuShares: 500},
+				})
+				return "", err
+			},
 			spec.JoinSandbox: func(ctx context.Context, s *subject) (string, error) {
 				req := proto.CloneOf(s.create)
 				req.PodSandboxId = s.id
@@ -51,6 +57,7 @@ func sandboxKit() kit {
 				half: witness.Fault{Program: witness.CNI, Op: "ADD", Action: witness.FailAfter},
 				undo: witness.Fault{Program: witness.CNI, Op: "DEL"},
 			},
+			spec.UpdateSandbox:    {not: spec.Ready}, // nothing outside the daemon works
 			spec.StopPodSandbox:   {work: witness.Fault{Program: witness.CNI, Op: "DEL"}},
 			spec.RemovePodSandbox: {work: witness.Fault{Program: witness.CNI, Op: "DEL"}, not: spec.Stopped},
 		},

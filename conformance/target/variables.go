@@ -23,6 +23,8 @@ const (
 	VarPrivilegedHandler = "PRIVILEGED_HANDLER" // the privileged one; "" is none
 	VarInfra             = "INFRA"              // "auto" or "always"
 	VarStallTimeout      = "STALL_TIMEOUT"      // of image pulls, as "10s"
+	VarPidsLimit         = "PIDS_LIMIT"         // of each container; "0" is none
+	VarLogSizeMax        = "LOG_SIZE_MAX"       // of each container's log, in bytes; "-1" is none
 	VarDaemon            = "DAEMON"             // path of the daemon's program
 )
 

@@ -109,6 +109,9 @@ func (r *Runtime) check(bad func(key, format string, args ...any)) {
 	if r.LogSizeMax != -1 && r.LogSizeMax < minLogSize {
 		bad("log_size_max", "%d is neither -1 nor at least %d bytes", r.LogSizeMax, minLogSize)
 	}
+	if r.PidsLimit < 0 {
+		bad("pids_limit", "%d is less than 0", r.PidsLimit)
+	}
 	slice, abs := strings.HasSuffix(r.CgroupParent, ".slice"), strings.HasPrefix(r.CgroupParent, "/")
 	switch {
 	case r.CgroupParent == "":

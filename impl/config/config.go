@@ -39,6 +39,7 @@ type Runtime struct {
 	CgroupDriver      string             `toml:"cgroup_driver" default:"auto" check:"auto|cgroupfs|systemd" comment:"Who makes cgroups: cgroupfs, systemd, or auto (systemd if it runs here). Kubelet reads it\nfrom the daemon."`
 	CgroupParent      string             `toml:"cgroup_parent" comment:"Cgroup of pods whose request names none: an absolute path, or with systemd a slice.\nEmpty: the runtime's default."`
 	LogSizeMax        int64              `toml:"log_size_max" default:"-1" comment:"Size in bytes at which the monitor cuts a container's log, at least 8192. -1: never;\nkubelet rotates logs by itself."`
+	PidsLimit         int64              `toml:"pids_limit" default:"0" comment:"Most processes and threads of one container. 0: no limit; kubelet limits those of a pod."`
 	CreateTimeout     Duration           `toml:"create_timeout" default:"4m" comment:"Bound of one operation of a runtime, such as create or start."`
 	Handlers          map[string]Handler `toml:"handlers" default:"{\"runc\":{}}" comment:"Runtime handlers, one table each: the names that a RuntimeClass may give."`
 }

@@ -192,6 +192,7 @@ func (d *daemon) openServer() error {
 	if err != nil {
 		return err
 	}
+	host.PidsLimit = d.cfg.Runtime.PidsLimit
 	images, err := d.openImages()
 	if err != nil {
 		return err

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -31,11 +30,8 @@ func hostFacts() (h oci.Host, err error) {
 	}
 	h.CgroupV2 = cgroups.IsCgroup2UnifiedMode()
 	if !h.CgroupV2 {
-		all, err := cgroups.GetAllSubsystems()
-		if err != nil {
-			return h, fmt.Errorf("cgroups: %w", err)
-		}
-		h.Hugetlb = slices.Contains(all, "hugetlb")
+		_, err := cgroups.FindCgroupMountpoint("", "hugetlb") // which may be known and not mounted
+		h.Hugetlb = err == nil
 		_, err = os.Stat("/sys/fs/cgroup/memory/memory.memsw.limit_in_bytes")
 		h.SwapLimit = err == nil
 	} else {

@@ -36,7 +36,7 @@ func everyCell(t *testing.T, act spec.Act, test func(t *testing.T, l *lab, s spe
 // is one that holds while one is; finish ends it.
 func (l *lab) reach(s spec.State) (finish func()) {
 	for _, row := range l.life.Rows {
-		if row.Via == s && met(row.On, row.From.Each()[0]) {
+		if row.Via == s && !row.Stays() && met(row.On, row.From.Each()[0]) {
 			j, c := l.begin(l.t.Context(), row, Finish)
 			return func() { j.let <- nil; <-c.done }
 		}

@@ -25,13 +25,15 @@ type op struct {
 // Work is what an operation does with its object.
 type Work func(ctx context.Context, id string) error
 
-// A Stay says what becomes of an operation when nobody waits for it any more.
-type Stay bool
+// A Stay says what becomes of an operation when nobody waits for it any more,
+// and whether it is shared.
+type Stay uint8
 
 // The stays.
 const (
-	Finish Stay = true  // it is finished; who asks again finds the result
-	GiveUp Stay = false // its context ends
+	Finish Stay = iota // it is finished; who asks again finds the result
+	GiveUp             // its context ends
+	Apart              // it is finished; an equal event waits for it and then happens as well
 )
 
 // errLook tells a caller to look the row up again.
@@ -186,7 +188,7 @@ func (t *Table[T]) enter(o *object[T], s spec.State) error {
 // transient says that a state only holds while work is in flight.
 func (t *Table[T]) transient(s spec.State) bool {
 	for _, row := range t.life.Rows {
-		if row.Via == s {
+		if row.Via == s && !row.Stays() {
 			return true
 		}
 	}
@@ -207,9 +209,9 @@ func (t *Table[T]) end(o *object[T], err error) {
 }
 
 // join waits for an operation in flight; t.mu is held and is released. An
-// equal operation's answer is the answer, unless it was given up.
+// equal operation's answer is the answer, unless it was given up or stands apart.
 func (t *Table[T]) join(ctx context.Context, p *op, e spec.Event) error {
-	if p.event == e && !p.given {
+	if p.event == e && !p.given && p.stay != Apart {
 		return t.wait(ctx, p)
 	}
 	t.mu.Unlock()

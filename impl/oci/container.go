@@ -41,6 +41,9 @@ func container(in ContainerInput) (*specs.Spec, error) {
 	if err != nil {
 		return nil, err
 	}
+	if in.Host.PidsLimit > 0 {
+		resources.Pids = &specs.LinuxPids{Limit: &in.Host.PidsLimit}
+	}
 	resources.Devices = deviceRules(in.Devices, in.Privileged)
 	sc := in.Config.GetLinux().GetSecurityContext()
 	masked, readonly := hiddenPaths(sc, in.Privileged)

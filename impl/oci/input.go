@@ -97,6 +97,8 @@ type Host struct {
 	// Hugetlb says that the hugetlb controller is there. Without it limits of
 	// huge pages are left out: kubelet sends one for each page size it sees.
 	Hugetlb bool
+	// PidsLimit is the most processes and threads of a container; 0 is no limit.
+	PidsLimit int64
 	// MinOOMScoreAdj is the lowest value the daemon may set: -1000 with
 	// CAP_SYS_RESOURCE, else its own.
 	MinOOMScoreAdj int

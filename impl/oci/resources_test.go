@@ -5,6 +5,7 @@ import (
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"ocid/impl/oci"
@@ -38,7 +39,6 @@ func TestResources(t *testing.T) {
 		{"no hugetlb here", &runtimeapi.LinuxContainerResources{HugepageLimits: []*runtimeapi.HugepageLimit{{PageSize: "2MB"}}}, oci.Host{}, specs.LinuxResources{}},
 		{"unified", &runtimeapi.LinuxContainerResources{Unified: map[string]string{"memory.high": "1"}}, able,
 			specs.LinuxResources{Unified: map[string]string{"memory.high": "1"}}},
-		{"unified on v1", &runtimeapi.LinuxContainerResources{Unified: map[string]string{"memory.high": "1"}}, oci.Host{}, specs.LinuxResources{}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got, err := oci.Resources(c.in, c.host)
@@ -63,6 +63,73 @@ func TestResourcesRefused(t *testing.T) {
 		_, err := oci.Container(in)
 		requireField(t, err, "config.linux.resources."+field, false)
 	}
+}
+
+func TestLimits(t *testing.T) {
+	asked := &runtimeapi.LinuxContainerResources{
+		CpuShares: 5, MemoryLimitInBytes: 100, MemorySwapLimitInBytes: 200, OomScoreAdj: -999, Unified: map[string]string{"memory.high": "1"},
+		HugepageLimits: []*runtimeapi.HugepageLimit{{PageSize: "2MB", Limit: 1}},
+	}
+	got, err := oci.Limits(asked, oci.Host{CgroupV2: true, SwapLimit: true, Hugetlb: true, MinOOMScoreAdj: -1000}, "")
+	require.NoError(t, err)
+	require.True(t, proto.Equal(asked, got), "%v", got)
+	got, err = oci.Limits(asked, oci.Host{CgroupV2: true, MinOOMScoreAdj: 7}, "")
+	require.NoError(t, err)
+	want := &runtimeapi.LinuxContainerResources{CpuShares: 5, MemoryLimitInBytes: 100, OomScoreAdj: 7, Unified: map[string]string{"memory.high": "1"}}
+	require.True(t, proto.Equal(want, got), "%v", got)
+	_, err = oci.Limits(asked, oci.Host{}, "linux.")
+	requireField(t, err, "linux.unified", false)
+	got, err = oci.Limits(nil, oci.Host{}, "")
+	require.NoError(t, err)
+	require.True(t, proto.Equal(&runtimeapi.LinuxContainerResources{}, got))
+}
+
+func TestLimitsRefused(t *testing.T) {
+	for field, all := range map[string][]*runtimeapi.LinuxContainerResources{
+		"unified":                    {{Unified: map[string]string{"a/b.c": ""}}, {Unified: map[string]string{"memory": ""}}, {Unified: map[string]string{"..": ""}}},
+		"cpuset_cpus":                {{CpusetCpus: "a"}, {CpusetCpus: "1-"}, {CpusetCpus: "3-1"}, {CpusetCpus: "1,,2"}, {CpusetCpus: "-1"}, {CpusetCpus: " 1"}},
+		"cpuset_mems":                {{CpusetMems: "0,"}},
+		"memory_swap_limit_in_bytes": {{MemoryLimitInBytes: -1, MemorySwapLimitInBytes: 5}},
+	} {
+		for _, r := range all {
+			_, err := oci.Limits(r, oci.Host{CgroupV2: true}, "linux.")
+			requireField(t, err, "linux."+field, false)
+		}
+	}
+	_, err := oci.Limits(&runtimeapi.LinuxContainerResources{CpusetCpus: "0-3,7", CpusetMems: "0"}, oci.Host{}, "")
+	require.NoError(t, err)
+}
+
+func TestUpdateLimits(t *testing.T) {
+	old := &runtimeapi.LinuxContainerResources{
+		CpuShares: 5, CpuQuota: 7, CpusetCpus: "0", Unified: map[string]string{"a.b": "1", "c.d": "2"},
+		HugepageLimits: []*runtimeapi.HugepageLimit{{PageSize: "2MB", Limit: 1}, {PageSize: "1GB", Limit: 2}},
+	}
+	before := proto.CloneOf(old)
+	got := oci.UpdateLimits(old, &runtimeapi.LinuxContainerResources{
+		CpuQuota: -1, MemoryLimitInBytes: 9, Unified: map[string]string{"c.d": "3"}, HugepageLimits: []*runtimeapi.HugepageLimit{{PageSize: "2MB", Limit: 3}},
+	})
+	want := &runtimeapi.LinuxContainerResources{
+		CpuShares: 5, CpuQuota: -1, CpusetCpus: "0", MemoryLimitInBytes: 9, Unified: map[string]string{"a.b": "1", "c.d": "3"},
+		HugepageLimits: []*runtimeapi.HugepageLimit{{PageSize: "1GB", Limit: 2}, {PageSize: "2MB", Limit: 3}},
+	}
+	require.True(t, proto.Equal(want, got), "%v", got)
+	require.True(t, proto.Equal(before, old), "the old ones stay")
+	require.True(t, proto.Equal(old, oci.UpdateLimits(old, nil)))
+	require.True(t, proto.Equal(&runtimeapi.LinuxContainerResources{CpuShares: 2}, oci.UpdateLimits(nil, &runtimeapi.LinuxContainerResources{CpuShares: 2})))
+}
+
+func TestApplyLimits(t *testing.T) {
+	in := plain()
+	in.Host.PidsLimit, in.Host.SwapLimit = 50, true
+	spec := build(t, in)
+	devices := spec.Linux.Resources.Devices
+	require.NoError(t, oci.ApplyLimits(spec, &runtimeapi.LinuxContainerResources{MemoryLimitInBytes: 99, OomScoreAdj: 33}, in.Host))
+	limit, pids := int64(99), int64(50)
+	require.Equal(t, &specs.LinuxResources{
+		Devices: devices, Pids: &specs.LinuxPids{Limit: &pids}, Memory: &specs.LinuxMemory{Limit: &limit, Swap: &limit},
+	}, spec.Linux.Resources)
+	require.Equal(t, 33, *spec.Process.OOMScoreAdj)
 }
 
 func TestContainerCarriesItsResources(t *testing.T) {

@@ -91,6 +91,9 @@ func (r *OCI) create(ctx context.Context, c Create) (Process, error) {
 	if err := r.saveRecord(c.ID, record{Bundle: c.Bundle, Process: p}); err != nil {
 		return Process{}, r.fail("create", c.ID, err)
 	}
+	if err := wholeLines(p.MonitorPID); err != nil {
+		return Process{}, r.fail("create", c.ID, err)
+	}
 	return p, nil
 }
 

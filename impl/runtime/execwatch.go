@@ -2,12 +2,8 @@ package runtime
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -154,35 +150,15 @@ func (w *execWatch) awaitEnd(ctx context.Context) bool {
 // its copiers wakes, fails to write to the pipes that hangUp has closed, and
 // ends. The byte reaches nobody: a pipe's one reader is the runtime.
 func (w *execWatch) nudge() {
-	proc := filepath.Join("/proc", strconv.Itoa(w.cmd.Process.Pid))
-	fds, err := os.ReadDir(filepath.Join(proc, "fd"))
-	if err != nil {
-		return
-	}
-	for _, fd := range fds {
-		path := filepath.Join(proc, "fd", fd.Name())
-		target, err := os.Readlink(path)
-		if err != nil || !strings.HasPrefix(target, "pipe:") || !readEnd(proc, fd.Name()) {
+	for _, d := range descriptors(w.cmd.Process.Pid) {
+		if !d.outputPipe() {
 			continue
 		}
-		if f, err := os.OpenFile(path, os.O_WRONLY|unix.O_NONBLOCK, 0); err == nil {
+		if f, err := os.OpenFile(d.path, os.O_WRONLY|unix.O_NONBLOCK, 0); err == nil {
 			_, _ = f.Write([]byte{'\n'})
 			_ = f.Close()
 		}
 	}
-}
-
-// readEnd says whether a process's descriptor is open for reading only.
-func readEnd(proc, fd string) bool {
-	data, err := os.ReadFile(filepath.Join(proc, "fdinfo", fd))
-	if err != nil {
-		return false
-	}
-	var pos, flags int
-	if _, err := fmt.Sscanf(string(data), "pos:\t%d\nflags:\t%o", &pos, &flags); err != nil {
-		return false
-	}
-	return flags&unix.O_ACCMODE == unix.O_RDONLY
 }
 
 // kill ends runtime, command, and what the command left in its session.

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // reapGrace is for the new parent of an init that lost its monitor to take its
@@ -52,6 +54,9 @@ func (r *OCI) watch(ctx context.Context, id string, p Process) (Exit, error) {
 	}
 	if mon != nil {
 		defer mon.close()
+		if err := mon.signal(unix.SIGCONT); err != nil {
+			return Exit{}, err
+		}
 	}
 	init, err := openProcess(p.PID, p.StartTime)
 	if err != nil && !errors.Is(err, errGone) {
@@ -87,8 +92,7 @@ func (r *OCI) awaitMonitor(ctx context.Context, id string, mon *pidfd) error {
 }
 
 func (r *OCI) conclude(id string, init *pidfd, ended time.Time) Exit {
-	_, oomErr := os.Stat(filepath.Join(r.dir(id), oomFile))
-	oom := oomErr == nil
+	oom := r.outOfMemory(id)
 	code, at, err := r.exitFile(id)
 	if err == nil {
 		return Exit{Code: code, At: at, OOM: oom, Known: true}

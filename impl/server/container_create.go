@@ -63,6 +63,10 @@ func (s *Server) newContainer(ctx context.Context, req *runtimeapi.CreateContain
 	if err := s.resolveMounts(proto.CloneOf(c)); err != nil {
 		return Container{}, err
 	}
+	limits, err := s.limits(c.GetLinux().GetResources(), "config.linux.resources.")
+	if err != nil {
+		return Container{}, err
+	}
 	log := logPath(pod.Data.Config.M, c)
 	if err := refuseLogPath(log); err != nil {
 		return Container{}, s.fieldError(spec.CreateContainer, err)
@@ -77,7 +81,7 @@ func (s *Server) newContainer(ctx context.Context, req *runtimeapi.CreateContain
 	return Container{
 		PodID: req.PodSandboxId, Config: kept[*runtimeapi.ContainerConfig]{c}, Handler: pod.Data.Handler,
 		Elevated: row.Then == spec.Elevated, ImageID: img.ID, ImageRef: firstOr(img.RepoDigests, img.ID),
-		LogPath: log, StopWith: oci.StopSignal(c, img.Config).Number, CreatedAt: time.Now().UnixNano(),
+		Limits: kept[*runtimeapi.LinuxContainerResources]{limits}, LogPath: log, StopWith: oci.StopSignal(c, img.Config).Number, CreatedAt: time.Now().UnixNano(),
 	}, nil
 }
 

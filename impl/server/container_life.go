@@ -190,7 +190,7 @@ func (c *Container) finish(exit runtime.Exit) {
 	}
 	c.FinishedAt, c.ExitCode, c.Reason = exit.At.UnixNano(), exit.Code, "Completed"
 	switch {
-	case exit.OOM:
+	case exit.OOM && exit.Code != 0:
 		c.Reason = "OOMKilled"
 	case !exit.Known:
 		c.Reason, c.Message = lostReason, "the container's exit was not seen"

@@ -32,6 +32,7 @@ func containerStatus(e ledger.Entry[Container]) *runtimeapi.ContainerStatus {
 		Id: e.ID, Metadata: c.GetMetadata(), State: containerState(e), CreatedAt: d.CreatedAt,
 		Image: c.GetImage(), ImageRef: d.ImageRef, ImageId: d.ImageID,
 		Labels: c.GetLabels(), Annotations: c.GetAnnotations(), Mounts: c.GetMounts(), LogPath: d.LogPath,
+		Resources: &runtimeapi.ContainerResources{Linux: d.Limits.M},
 	}
 	if st.State == runtimeapi.ContainerState_CONTAINER_CREATED {
 		return st

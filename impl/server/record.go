@@ -70,6 +70,8 @@ type Container struct {
 	CreatedAt int64                             `json:"createdAt"`        // ns since 1970, as the next two
 	StartedAt int64                             `json:"startedAt,omitempty"`
 
+	Limits kept[*runtimeapi.LinuxContainerResources] `json:"limits"` // that hold
+
 	FinishedAt int64           `json:"finishedAt,omitempty"`
 	ExitCode   int32           `json:"exitCode"`
 	Reason     string          `json:"reason,omitempty"`

@@ -18,6 +18,7 @@ import (
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"ocid/impl/config"
+	"ocid/impl/flight"
 	"ocid/impl/flow"
 	"ocid/impl/ledger"
 	"ocid/impl/network"
@@ -55,6 +56,8 @@ type Server struct {
 	live  context.Context // ends when exits are no longer watched
 	end   context.CancelFunc
 	tasks sync.WaitGroup
+
+	reopening flight.Group[struct{}] // logs, by container
 
 	mu      sync.Mutex
 	watches map[string]*watch // of infra and other containers that may live
