@@ -14,5 +14,6 @@ const (
 	FailedPrecondition = codes.FailedPrecondition
 	DeadlineExceeded   = codes.DeadlineExceeded
 	Unavailable        = codes.Unavailable
+	DataLoss           = codes.DataLoss
 	Unimplemented      = codes.Unimplemented
 )

@@ -15,7 +15,6 @@ var pending = []string{
 	"CheckpointContainer",
 	"CheckpointPod",
 	"RestorePod",
-	"GetContainerEvents",
 	"ListMetricDescriptors",
 	"ListPodSandboxMetrics",
 	"StreamPodSandboxMetrics",

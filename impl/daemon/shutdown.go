@@ -51,6 +51,7 @@ func (d *daemon) rule(name spec.StepName) spec.Rule {
 
 func (d *daemon) refuse(context.Context) error {
 	d.gate.Close(d.rule(spec.StepRefuse), "is shutting down")
+	d.server.EndEvents()
 	return nil
 }
 

@@ -73,9 +73,10 @@ type Table[T any] struct {
 	bucket []byte
 	log    *slog.Logger
 
-	mu   sync.Mutex
-	objs map[string]*object[T]
-	keys map[string]string // Key -> ID
+	mu      sync.Mutex
+	objs    map[string]*object[T]
+	keys    map[string]string // Key -> ID
+	observe func(Entry[T])
 }
 
 // NewTable loads the table of one kind of object from the database. Entries
@@ -101,6 +102,19 @@ func NewTable[T any](db *bbolt.DB, life spec.Lifecycle, log *slog.Logger) (*Tabl
 		return nil, fmt.Errorf("ledger of %ss: %w", life.Object, err)
 	}
 	return t, nil
+}
+
+// Observe has an observer told of each object, as it is now and after each
+// change, the last of which makes it Absent. The observer is told in the order
+// of the changes, before anybody else can see them: it must be quick and must
+// not ask the table.
+func (t *Table[T]) Observe(observe func(Entry[T])) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.observe = observe
+	for _, id := range slices.Sorted(maps.Keys(t.objs)) {
+		observe(t.objs[id].Entry)
+	}
 }
 
 // Get returns the object with the ID.
@@ -188,6 +202,9 @@ func (t *Table[T]) write(o *object[T], change func(*Entry[T]), fact bool) error 
 	o.Entry = next
 	if next.State == spec.Absent {
 		t.drop(o)
+	}
+	if t.observe != nil {
+		t.observe(next)
 	}
 	return err
 }

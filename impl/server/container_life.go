@@ -163,7 +163,7 @@ func (s *Server) removeContainer(ctx context.Context, id string) error {
 func (s *Server) watchContainer(id string) {
 	e, _ := s.containers.Get(id)
 	rt := s.Runtimes[e.Data.Handler]
-	s.watch(id, rt, e.Data.Process, events{
+	s.watch(id, rt, e.Data.Process, onExit{
 		exited: func(ctx context.Context, exit runtime.Exit) error {
 			return s.containers.Change(id, func(c *Container) { c.finish(exit) })
 		},

@@ -113,7 +113,7 @@ func (s *Server) watchInfra(id string, sb *Sandbox) {
 		return
 	}
 	nothing := func(context.Context) error { return nil }
-	s.watch(id, rt, sb.Infra, events{
+	s.watch(id, rt, sb.Infra, onExit{
 		exited: func(context.Context, runtime.Exit) error { return nil },
 		tell: func(ctx context.Context) error {
 			return s.sandboxes.Step(ctx, id, spec.SandboxProcessDied, ledger.Finish, nil)

@@ -14,18 +14,24 @@ import (
 // PodSandboxStatus answers from memory.
 func (s *Server) PodSandboxStatus(ctx context.Context, req *runtimeapi.PodSandboxStatusRequest) (*runtimeapi.PodSandboxStatusResponse, error) {
 	id := s.sandboxes.Resolve(req.PodSandboxId)
+	v, now := s.pods.view(id) // first: one that goes meanwhile is refused
 	if err := s.sandboxes.Step(ctx, id, spec.PodSandboxStatus, ledger.Finish, nil); err != nil {
 		return nil, err
 	}
-	e, _ := s.sandboxes.Get(id)
+	return &runtimeapi.PodSandboxStatusResponse{
+		Status: sandboxStatus(v.sandbox), ContainersStatuses: containerStatuses(v), Timestamp: now, Info: s.sandboxInfo(req.Verbose, v.sandbox),
+	}, nil
+}
+
+func sandboxStatus(e ledger.Entry[Sandbox]) *runtimeapi.PodSandboxStatus {
 	c := e.Data.Config.M
-	return &runtimeapi.PodSandboxStatusResponse{Status: &runtimeapi.PodSandboxStatus{
+	return &runtimeapi.PodSandboxStatus{
 		Id: e.ID, Metadata: c.GetMetadata(), State: sandboxState(e.State), CreatedAt: e.Data.CreatedAt,
 		Network: podIPs(&e.Data), Linux: &runtimeapi.LinuxPodSandboxStatus{
 			Namespaces: &runtimeapi.Namespace{Options: facts.NamespaceOptions(c)},
 		},
 		Labels: c.GetLabels(), Annotations: c.GetAnnotations(), RuntimeHandler: e.Data.Requested,
-	}, Info: s.sandboxInfo(req.Verbose, e)}, nil
+	}
 }
 
 func sandboxState(st spec.State) runtimeapi.PodSandboxState {

@@ -52,6 +52,7 @@ type Server struct {
 
 	sandboxes  *ledger.Table[Sandbox]
 	containers *ledger.Table[Container]
+	pods       *pods
 
 	live  context.Context // ends when exits are no longer watched
 	end   context.CancelFunc
@@ -74,6 +75,7 @@ func New(p Parts) (*Server, error) {
 	if s.containers, err = ledger.NewTable[Container](p.DB, p.Book.Container, p.Log); err != nil {
 		return nil, err
 	}
+	s.pods = watchPods(s.sandboxes, s.containers)
 	s.live, s.end = context.WithCancel(context.Background())
 	return s, nil
 }

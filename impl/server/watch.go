@@ -23,16 +23,16 @@ type watch struct {
 	asked    bool          // the stop signal has been sent
 }
 
-// events are what the exit of a container sets off, in this order but for
+// onExit is what the exit of a container sets off, in this order but for
 // tell, which waits for operations on the object and holds nothing up.
-type events struct {
+type onExit struct {
 	exited func(context.Context, runtime.Exit) error // note the exit; before anybody who waits knows of it
 	tell   func(context.Context) error               // make it an event of the object
 	settle func(context.Context) error               // free what only a live container needs
 }
 
 // watch begins to watch a container.
-func (s *Server) watch(id string, rt *runtime.OCI, p runtime.Process, on events) {
+func (s *Server) watch(id string, rt *runtime.OCI, p runtime.Process, on onExit) {
 	w := &watch{known: make(chan struct{}), settled: make(chan struct{}), changed: make(chan struct{})}
 	s.mu.Lock()
 	s.watches[id] = w

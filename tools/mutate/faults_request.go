@@ -4,12 +4,16 @@ package main
 var faultsRequest = []fault{
 	{rule: "annotation.unaltered", op: "status without labels", file: "impl/server/sandbox_status.go",
 		old: `		Labels: c.GetLabels(), Annotations: c.GetAnnotations(), RuntimeHandler: e.Data.Requested,
-	}, Info`, with: `		Annotations: c.GetAnnotations(), RuntimeHandler: e.Data.Requested,
-	}, Info`},
+	}
+}`, with: `		Annotations: c.GetAnnotations(), RuntimeHandler: e.Data.Requested,
+	}
+}`},
 	{rule: "annotation.unaltered", op: "status without annotations", file: "impl/server/sandbox_status.go",
 		old: `		Labels: c.GetLabels(), Annotations: c.GetAnnotations(), RuntimeHandler: e.Data.Requested,
-	}, Info`, with: `		Labels: c.GetLabels(), RuntimeHandler: e.Data.Requested,
-	}, Info`},
+	}
+}`, with: `		Labels: c.GetLabels(), RuntimeHandler: e.Data.Requested,
+	}
+}`},
 	{rule: "annotation.unaltered", op: "list without labels", file: "impl/server/sandbox_status.go",
 		old: `			Labels: c.GetLabels(), Annotations: c.GetAnnotations(), RuntimeHandler: e.Data.Requested,
 		})`, with: `			Annotations: c.GetAnnotations(), RuntimeHandler: e.Data.Requested,

@@ -68,8 +68,10 @@ var faultsSandbox = []fault{
 		old: `Options: facts.NamespaceOptions(c)}`, with: `Options: &runtimeapi.NamespaceOption{Pid: runtimeapi.NamespaceMode_CONTAINER, Network: facts.NamespaceOptions(c).GetNetwork()}}`},
 	{rule: "sandbox.status.handler", op: "the resolved one in Status", file: "impl/server/sandbox_status.go",
 		old: `Annotations: c.GetAnnotations(), RuntimeHandler: e.Data.Requested,
-	}, Info`, with: `Annotations: c.GetAnnotations(), RuntimeHandler: e.Data.Handler,
-	}, Info`},
+	}
+}`, with: `Annotations: c.GetAnnotations(), RuntimeHandler: e.Data.Handler,
+	}
+}`},
 	{rule: "sandbox.status.handler", op: "none in List", file: "impl/server/sandbox_status.go",
 		old: `Annotations: c.GetAnnotations(), RuntimeHandler: e.Data.Requested,
 		})`, with: `Annotations: c.GetAnnotations(),
