@@ -203,6 +203,24 @@ var _ = Describe("UpdateContainerResources that fails", func() {
 		}
 	})
 
+	It("leaves everything as it was when the daemon dies in it", target.Covers("container.update.all-or-none"), restartLimit, func(ctx SpecContext) {
+		t := target.Current()
+		for _, r := range []*runtimeapi.LinuxContainerResources{someLimits(), {}} {
+			c := t.Pod(ctx).Run(ctx, target.Resources(r))
+			before := readLimits(ctx, c)
+			release := stallRuntimeOnce(t, "update", c.ID, witness.StallAfter)
+			update := otherLimits()
+			update.OomScoreAdj = 0
+			call := begun(func() error { return c.Update(ctx, update) })
+			Eventually(ctx, func() int64 { return c.Limits().Memory }).WithTimeout(happensIn).Should(BeEquivalentTo(80 << 20))
+			endDaemon(ctx, t, ends[1])
+			release()
+			_, _ = call.result(ctx)
+			startDaemon(ctx, t)
+			expectLimits(ctx, c, before)
+		}
+	})
+
 	// Own: the kernel would end the container, or take its memory to the disk.
 	It("asks nobody for less memory than is used", target.Covers("container.update.memory-use"), containerLimit, func(ctx SpecContext) {
 		t := target.Current()

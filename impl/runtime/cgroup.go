@@ -63,7 +63,7 @@ func upTo(path, name string) string {
 }
 
 // A cgroupFile is a limit as it stands in a cgroup.
-type cgroupFile struct{ dir, name, value string }
+type cgroupFile struct{ Dir, Name, Value string }
 
 // readLimits reads the limits in cgroups, more of them if more are named. A file
 // that is not there is left out.
@@ -96,15 +96,15 @@ func restoreLimits(files []cgroupFile) error {
 	for range restoreRounds {
 		errs = nil
 		for _, f := range files {
-			now, err := cgroups.ReadFile(f.dir, f.name)
-			if errors.Is(err, os.ErrNotExist) || err == nil && strings.TrimSpace(now) == f.value {
+			now, err := cgroups.ReadFile(f.Dir, f.Name)
+			if errors.Is(err, os.ErrNotExist) || err == nil && strings.TrimSpace(now) == f.Value {
 				continue
 			}
 			if err == nil {
-				err = cgroups.WriteFile(f.dir, f.name, f.value+"\n")
+				err = cgroups.WriteFile(f.Dir, f.Name, f.Value+"\n")
 			}
 			if err != nil {
-				errs = append(errs, fmt.Errorf("restore %s: %w", f.name, err))
+				errs = append(errs, fmt.Errorf("restore %s: %w", f.Name, err))
 			}
 		}
 		if len(errs) == 0 {

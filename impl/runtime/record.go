@@ -39,15 +39,7 @@ type record struct {
 }
 
 func (r *OCI) saveRecord(id string, rec record) error {
-	data, err := json.Marshal(rec)
-	if err != nil {
-		return err
-	}
-	path := filepath.Join(r.dir(id), recordFile)
-	if err := os.WriteFile(path+".new", data, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(path+".new", path)
+	return writeJSON(filepath.Join(r.dir(id), recordFile), rec)
 }
 
 // loadRecord returns a zero record if there is none or it can't be read: a

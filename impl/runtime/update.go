@@ -15,9 +15,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// updateFile, in a container's run directory, tells the runtime what to change:
-// not every runtime reads it from its input.
-const updateFile = "update.json"
+// Files of an update in a container's run directory: what the runtime is told,
+// which not every runtime reads from its input, and what is to be restored if
+// nobody lives to keep the update.
+const (
+	updateFile  = "update.json"
+	restoreFile = "restore.json"
+)
 
 // Limits are what Update sets. What is nil, or "" in Resources, stays as it is.
 type Limits struct {
@@ -25,18 +29,37 @@ type Limits struct {
 	OOMScoreAdj *int // of all processes of the container
 }
 
+// An Update is a change of limits that is neither kept nor taken back yet. Until
+// then UndoUpdate takes it back, also after the death of this program.
+type Update struct {
+	path   string
+	before []cgroupFile
+	scores map[int]int
+}
+
+// Keep makes the update final.
+func (u *Update) Keep() error { return os.Remove(u.path) }
+
+// Undo restores the limits of before.
+func (u *Update) Undo() error {
+	if err := errors.Join(restoreScores(u.scores), restoreLimits(u.before)); err != nil {
+		return err
+	}
+	return u.Keep()
+}
+
 // Update changes the limits of a created or running container, all of them or
 // none: after an error those of before hold again, unless the error says that
-// they can't be restored. undo restores them later.
-func (r *OCI) Update(ctx context.Context, id string, p Process, l Limits) (undo func() error, err error) {
-	undo, err = r.update(ctx, id, p, l)
+// they can't be restored.
+func (r *OCI) Update(ctx context.Context, id string, p Process, l Limits) (*Update, error) {
+	u, err := r.update(ctx, id, p, l)
 	if err != nil {
 		return nil, r.explain(ctx, id, err)
 	}
-	return undo, nil
+	return u, nil
 }
 
-func (r *OCI) update(ctx context.Context, id string, p Process, l Limits) (func() error, error) {
+func (r *OCI) update(ctx context.Context, id string, p Process, l Limits) (*Update, error) {
 	if !p.Alive() {
 		return nil, r.fail("update", id, ErrNotRunning)
 	}
@@ -44,31 +67,54 @@ func (r *OCI) update(ctx context.Context, id string, p Process, l Limits) (func(
 	if err != nil {
 		return nil, r.fail("update", id, err)
 	}
-	before, err := readLimits(dirs, l.Resources.Unified)
-	if err != nil {
+	u := &Update{path: filepath.Join(r.dir(id), restoreFile)}
+	if u.before, err = readLimits(dirs, l.Resources.Unified); err != nil {
 		return nil, r.fail("update", id, err)
 	}
-	path := filepath.Join(r.dir(id), updateFile)
-	data, err := json.Marshal(l.Resources)
-	if err == nil {
-		err = os.WriteFile(path, data, 0o600)
-	}
-	if err != nil {
+	asked := filepath.Join(r.dir(id), updateFile)
+	if err := errors.Join(writeJSON(asked, l.Resources), writeJSON(u.path, u.before)); err != nil {
 		return nil, r.fail("update", id, err)
 	}
-	_, err = r.run(ctx, id, "update", "--resources", path, id)
-	_ = os.Remove(path)
-	var scores map[int]int
+	_, err = r.run(ctx, id, "update", "--resources", asked, id)
+	_ = os.Remove(asked)
 	if err == nil && l.OOMScoreAdj != nil {
-		if scores, err = setScores(dirs, *l.OOMScoreAdj); err != nil {
+		if u.scores, err = setScores(dirs, *l.OOMScoreAdj); err != nil {
 			err = r.fail("update", id, err)
 		}
 	}
-	undo := func() error { return errors.Join(restoreScores(scores), restoreLimits(before)) }
 	if err != nil {
-		return nil, joined(err, undo())
+		return nil, joined(err, u.Undo())
 	}
-	return undo, nil
+	return u, nil
+}
+
+// UndoUpdate takes an update back that somebody who died has neither kept nor
+// taken back, and says whether there was one. OOM scores are not restored.
+func (r *OCI) UndoUpdate(id string) (found bool, err error) {
+	u := &Update{path: filepath.Join(r.dir(id), restoreFile)}
+	data, err := os.ReadFile(u.path)
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil
+	}
+	if err == nil && json.Unmarshal(data, &u.before) == nil {
+		err = u.Undo()
+	}
+	if err != nil {
+		return true, r.fail("undo update of", id, err)
+	}
+	return true, nil
+}
+
+// writeJSON writes a file that is whole if it is there.
+func writeJSON(path string, v any) error {
+	data, err := json.Marshal(v)
+	if err == nil {
+		err = os.WriteFile(path+".new", data, 0o600)
+	}
+	if err != nil {
+		return err
+	}
+	return os.Rename(path+".new", path)
 }
 
 // joined adds what went wrong in the undoing to an error.

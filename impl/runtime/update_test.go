@@ -51,14 +51,25 @@ func TestUpdate(t *testing.T) {
 			return append(all, score(t, p.PID))
 		}
 		before := read()
-		undo, err := l.rt.Update(l.ctx(), "c", p, limits(64<<20, 77))
+		u, err := l.rt.Update(l.ctx(), "c", p, limits(64<<20, 77))
 		require.NoError(t, err)
 		require.Equal(t, []string{"77", "50000", "25000", "0", "67108864", "67108864", "700"}, read())
-		require.NoError(t, undo())
+		require.NoError(t, u.Undo())
 		require.Equal(t, before, read())
+		found, err := l.rt.UndoUpdate("c")
+		require.NoError(t, err)
+		require.False(t, found)
 
 		_, err = l.rt.Update(l.ctx(), "c", p, limits(64<<20, 77))
 		require.NoError(t, err)
+		found, err = l.open().UndoUpdate("c") // as after a crash
+		require.NoError(t, err)
+		require.True(t, found)
+		require.Equal(t, before[:6], read()[:6])
+
+		u, err = l.rt.Update(l.ctx(), "c", p, limits(64<<20, 77))
+		require.NoError(t, err)
+		require.NoError(t, u.Keep())
 		after := read()
 		bad := limits(128<<20, 88)
 		bad.Resources.CPU.Cpus = "0-4000"

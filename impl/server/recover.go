@@ -61,9 +61,9 @@ func (s *Server) leaveContainer(ctx context.Context, e ledger.Entry[Container]) 
 	case !known:
 		return s.containers.Settle(e.ID, spec.Running)
 	case e.State == spec.Created:
-		return s.adoptContainer(e.ID, spec.Created)
+		return s.adoptContainer(ctx, e.ID, spec.Created)
 	}
-	return s.adoptContainer(e.ID, spec.Running)
+	return s.adoptContainer(ctx, e.ID, spec.Running)
 }
 
 func (s *Server) recoverContainer(ctx context.Context, e ledger.Entry[Container]) error {
@@ -89,7 +89,7 @@ func (s *Server) recoverContainer(ctx context.Context, e ledger.Entry[Container]
 	case spec.AskRuntime:
 		return s.askRuntime(ctx, e)
 	case spec.Adopt:
-		return s.adoptContainer(e.ID, e.State)
+		return s.adoptContainer(ctx, e.ID, e.State)
 	}
 	return s.lostContainer(ctx, e)
 }
@@ -114,20 +114,23 @@ func (s *Server) askRuntime(ctx context.Context, e ledger.Entry[Container]) erro
 	}
 	switch st.Status {
 	case specs.StateCreated:
-		return s.adoptContainer(e.ID, spec.Created)
+		return s.adoptContainer(ctx, e.ID, spec.Created)
 	case specs.StateRunning:
-		return s.adoptContainer(e.ID, spec.Running)
+		return s.adoptContainer(ctx, e.ID, spec.Running)
 	}
 	return s.lostContainer(ctx, e)
 }
 
-func (s *Server) adoptContainer(id string, st spec.State) error {
+func (s *Server) adoptContainer(ctx context.Context, id string, st spec.State) error {
 	e, _ := s.containers.Get(id)
 	if _, err := s.runtimeOf(e.Data.Handler); err != nil {
 		return err
 	}
 	if err := s.containers.Settle(id, st); err != nil {
 		return err
+	}
+	if err := s.settleLimits(ctx, id, &e.Data); err != nil {
+		s.Log.Error("an update that was cut short is not taken back", "container", id, "err", err)
 	}
 	s.watchContainer(id)
 	return nil

@@ -102,20 +102,34 @@ func (s *Server) applyLimits(ctx context.Context, id string, c *Container, limit
 	if err == nil {
 		err = s.Store.WriteConfig(id, data)
 	}
-	undo := func() error { return nil }
+	var update *runtime.Update
 	if err == nil {
 		wanted := *config.Linux.Resources
 		wanted.Devices, wanted.Pids = nil, nil
-		undo, err = rt.Update(ctx, id, c.Process, runtime.Limits{Resources: &wanted, OOMScoreAdj: config.Process.OOMScoreAdj})
+		update, err = rt.Update(ctx, id, c.Process, runtime.Limits{Resources: &wanted, OOMScoreAdj: config.Process.OOMScoreAdj})
 	}
 	if err != nil {
 		return updateError(errors.Join(err, s.Store.WriteConfig(id, before)))
 	}
 	err = s.containers.Change(id, func(c *Container) { c.Limits.M = limits })
 	if err != nil {
-		return errors.Join(err, undo(), s.Store.WriteConfig(id, before))
+		return errors.Join(err, update.Undo(), s.Store.WriteConfig(id, before))
 	}
-	return nil
+	return update.Keep()
+}
+
+// settleLimits ends an update that the last daemon has died in: the limits of
+// the record hold, and those that it does not name are as they were.
+func (s *Server) settleLimits(ctx context.Context, id string, c *Container) error {
+	rt, err := s.runtimeOf(c.Handler)
+	if err != nil {
+		return err
+	}
+	open, err := rt.UndoUpdate(id)
+	if err != nil || !open {
+		return err
+	}
+	return s.applyLimits(ctx, id, c, c.Limits.M)
 }
 
 // updateError gives the failure of an update whose container ended meanwhile

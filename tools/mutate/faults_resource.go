@@ -55,18 +55,24 @@ var faultsResource = []fault{
 		old: `	if err == nil {
 		err = s.Store.WriteConfig(id, data)
 	}
-	undo :=`, with: `	_ = data
-	undo :=`},
+	var update`, with: `	_ = data
+	var update`},
 	{rule: "container.update.everywhere", op: "what is not named is unlimited", file: "impl/server/resources.go",
 		old: `oci.UpdateLimits(e.Data.Limits.M, asked)`, with: `oci.UpdateLimits(nil, asked)`},
 	{rule: "container.update.all-or-none", op: "the cgroup stays half changed", file: "impl/runtime/update.go",
-		old: `return errors.Join(restoreScores(scores), restoreLimits(before)) }`, with: `_ = before
-		return restoreScores(scores) }`},
+		old: `errors.Join(restoreScores(u.scores), restoreLimits(u.before))`, with: `restoreScores(u.scores)`},
+	{rule: "container.update.all-or-none", op: "half done after a crash", file: "impl/server/resources.go",
+		old: `	if err != nil || !open {
+		return err
+	}
+	return s.applyLimits(ctx, id, c, c.Limits.M)`, with: `	return err`},
+	{rule: "container.update.all-or-none", op: "a crash is not noticed", file: "impl/server/recover.go",
+		old: `	if err := s.settleLimits(ctx, id, &e.Data); err != nil {`, with: `	if err := error(nil); err != nil {`},
 	{rule: "container.update.all-or-none", op: "the configuration stays changed", file: "impl/server/resources.go",
 		old: `updateError(errors.Join(err, s.Store.WriteConfig(id, before)))`, with: `updateError(err)`},
 	{rule: "container.update.all-or-none", op: "the status changes", file: "impl/server/resources.go",
-		old: `	undo := func() error { return nil }
-`, with: `	undo := func() error { return nil }
+		old: `	var update *runtime.Update
+`, with: `	var update *runtime.Update
 	_ = s.containers.Change(id, func(c *Container) { c.Limits.M = limits })
 `},
 	{rule: "container.update.all-or-none", op: "is no error", file: "impl/server/resources.go",
