@@ -207,6 +207,12 @@ var _ = DescribeTable("RunPodSandbox refuses",
 	// target_id must be specified": a sandbox has none to target.
 	run("request.run.pid-mode", podContext+"namespace_options.pid", "a PID mode that no pod has",
 		podModes(func(n *runtimeapi.NamespaceOption, m runtimeapi.NamespaceMode) { n.Pid = m }, runtimeapi.NamespaceMode_TARGET, undefinedMode)...),
+	// "NamespaceMode for UserNamespace currently supports only POD and NODE, not
+	// CONTAINER OR TARGET."
+	run("request.run.userns-mode", podContext+"namespace_options.userns_options.mode", "a user namespace of a mode that no pod has",
+		podModes(func(n *runtimeapi.NamespaceOption, m runtimeapi.NamespaceMode) {
+			n.UsernsOptions = &runtimeapi.UserNamespace{Mode: m}
+		}, runtimeapi.NamespaceMode_CONTAINER, runtimeapi.NamespaceMode_TARGET, undefinedMode)...),
 	// "run_as_group should only be specified when run_as_user is specified;
 	// otherwise, the runtime MUST error."
 	run("request.run.group-needs-user", podContext+"run_as_group", "a group without a user", podSecurity(

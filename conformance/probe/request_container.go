@@ -90,27 +90,29 @@ func setCPUPeriod(r *runtimeapi.LinuxContainerResources, v int64) { r.CpuPeriod 
 func setMemory(r *runtimeapi.LinuxContainerResources, v int64)    { r.MemoryLimitInBytes = v }
 func setOOMScore(r *runtimeapi.LinuxContainerResources, v int64)  { r.OomScoreAdj = v }
 
+// refusesRequest expects a refusal of every change of a good request. A refused
+// container leaves nothing, and its name can be used.
+func refusesRequest(ctx SpecContext, rule, field string, changes []target.ContainerOption) {
+	t := target.Current()
+	p := t.Pod(ctx)
+	valid := p.ContainerRequest()
+	before, calls := t.Now(ctx), witnessed(t)
+	for _, change := range changes {
+		req := proto.CloneOf(valid)
+		change(req)
+		_, err := p.CreateFrom(ctx, req)
+		expectInvalid(t, err, rule, field)
+	}
+	expectUntouched(t, calls)
+	t.ExpectNothingLeft(ctx, before)
+	c, err := p.CreateFrom(ctx, valid)
+	Expect(err).NotTo(HaveOccurred(), "the name of the refused container is free")
+	Expect(c.State(ctx)).To(Equal(runtimeapi.ContainerState_CONTAINER_CREATED))
+}
+
 // "CreateContainer creates a new container in specified PodSandbox" (cri-api v1,
-// RuntimeService) What the fields mean stands in cri-api v1, ContainerConfig. A
-// refused container leaves nothing, and its name can be used.
-var _ = DescribeTable("CreateContainer refuses",
-	func(ctx SpecContext, rule, field string, changes []target.ContainerOption) {
-		t := target.Current()
-		p := t.Pod(ctx)
-		valid := p.ContainerRequest()
-		before, calls := t.Now(ctx), witnessed(t)
-		for _, change := range changes {
-			req := proto.CloneOf(valid)
-			change(req)
-			_, err := p.CreateFrom(ctx, req)
-			expectInvalid(t, err, rule, field)
-		}
-		expectUntouched(t, calls)
-		t.ExpectNothingLeft(ctx, before)
-		c, err := p.CreateFrom(ctx, valid)
-		Expect(err).NotTo(HaveOccurred(), "the name of the refused container is free")
-		Expect(c.State(ctx)).To(Equal(runtimeapi.ContainerState_CONTAINER_CREATED))
-	},
+// RuntimeService) What the fields mean stands in cri-api v1, ContainerConfig.
+var _ = DescribeTable("CreateContainer refuses", refusesRequest,
 	// "ID of the PodSandbox in which the container should be created."
 	create("request.create.sandbox", "pod_sandbox_id", "an empty sandbox ID", func(r *runtimeapi.CreateContainerRequest) { r.PodSandboxId = "" }),
 	// "Config of the container."
@@ -206,8 +208,6 @@ var _ = DescribeTable("CreateContainer accepts",
 	accepted("request.create.working-dir", "the root as working directory", containerTexts(setWorkingDir, "/")...),
 	accepted("request.create.working-dir", "no working directory", containerTexts(setWorkingDir, "")...),
 	accepted("request.create.log-path", "no log path", containerTexts(setLogPath, "")...),
-	accepted("request.create.mount-propagation", "a mount that gets the host's later mounts",
-		withMount(func(m *runtimeapi.Mount) { m.Propagation = runtimeapi.MountPropagation_PROPAGATION_HOST_TO_CONTAINER })...),
 	accepted("request.create.user-or-username", "a user by name alone",
 		withSecurity(func(s *runtimeapi.LinuxContainerSecurityContext) { s.RunAsUsername = "root" })...),
 	accepted("request.create.group-needs-user", "a group with a user name", withSecurity(func(s *runtimeapi.LinuxContainerSecurityContext) {

@@ -2,12 +2,15 @@ package target
 
 import (
 	"context"
+	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/moby/sys/mountinfo"
 	"github.com/onsi/ginkgo/v2"
 	"github.com/onsi/gomega"
+	"golang.org/x/sys/unix"
 )
 
 // Observer returns the observers themselves, for a look without Ginkgo.
@@ -66,6 +69,21 @@ func (t *T) HostNamespace(kind string) string {
 	ns, err := HostNamespace(kind)
 	must(err)
 	return ns
+}
+
+// OwnerOf returns the user namespace that owns a process's namespace of the
+// kind, in the form of [T.NamespaceOf].
+func (t *T) OwnerOf(pid int, kind string) string {
+	ginkgo.GinkgoHelper()
+	f, err := os.Open(fmt.Sprintf("/proc/%d/ns/%s", pid, kind))
+	gomega.Expect(err).NotTo(gomega.HaveOccurred())
+	defer f.Close()
+	owner, err := unix.IoctlRetInt(int(f.Fd()), unix.NS_GET_USERNS)
+	gomega.Expect(err).NotTo(gomega.HaveOccurred(), "owner of the %s namespace", kind)
+	defer unix.Close(owner)
+	name, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", owner))
+	gomega.Expect(err).NotTo(gomega.HaveOccurred())
+	return name
 }
 
 // Mounts returns the mounts below the daemon's directories whose mount point

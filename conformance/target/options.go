@@ -40,6 +40,15 @@ func SharedPID() PodOption {
 	return podNamespaces(func(n *runtimeapi.NamespaceOption) { n.Pid = runtimeapi.NamespaceMode_POD })
 }
 
+// UserNamespace gives the pod a user namespace of its own, in which the users and
+// groups from 0 on, size of them, are the host's from host on.
+func UserNamespace(host, size uint32) PodOption {
+	return podNamespaces(func(n *runtimeapi.NamespaceOption) {
+		ids := func() []*runtimeapi.IDMapping { return []*runtimeapi.IDMapping{{HostId: host, Length: size}} }
+		n.UsernsOptions = &runtimeapi.UserNamespace{Mode: runtimeapi.NamespaceMode_POD, Uids: ids(), Gids: ids()}
+	})
+}
+
 // Privileged sets the sandbox's privileged flag.
 func Privileged() PodOption {
 	return WithPod(func(c *runtimeapi.PodSandboxConfig) { c.GetLinux().GetSecurityContext().Privileged = true })

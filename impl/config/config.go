@@ -75,6 +75,7 @@ type Image struct {
 	Policy            string   `toml:"policy" check:"path?" comment:"policy.json: which images are trusted. Where the machine has none, every image is."`
 	AuthFile          string   `toml:"auth_file" check:"path?" comment:"Credentials used when a request brings none."`
 	StallTimeout      Duration `toml:"stall_timeout" default:"5m" comment:"A transfer that receives nothing for this long fails."`
+	Volumes           string   `toml:"volumes" default:"bind" check:"bind|mkdir|ignore" comment:"What becomes of the volumes that an image declares: bind (a directory of the container's own,\nwith a copy of the image's content, writable even if the root filesystem is read-only), mkdir\n(a directory in the root filesystem) or ignore."`
 	Pinned            []string `toml:"pinned" comment:"Images that garbage collection must keep, as full references."`
 }
 

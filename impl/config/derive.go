@@ -11,7 +11,7 @@ import (
 	"slices"
 )
 
-// What the options infra and cgroup_driver may say, and log_format.
+// What the options infra, cgroup_driver, image.volumes and log_format may say.
 const (
 	InfraAuto   = "auto"
 	InfraAlways = "always"
@@ -19,6 +19,9 @@ const (
 	CgroupAuto    = "auto"
 	CgroupFS      = "cgroupfs"
 	CgroupSystemd = "systemd"
+
+	VolumesMkdir  = "mkdir"
+	VolumesIgnore = "ignore"
 
 	LogJSON = "json"
 )

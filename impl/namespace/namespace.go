@@ -1,13 +1,15 @@
-// Package namespace makes Linux network, IPC and UTS namespaces that live
-// without a process: each is pinned by a bind mount on a file (namespaces(7)).
+// Package namespace makes Linux network, IPC, UTS and user namespaces that live
+// without a process: each is pinned by a bind mount on a file (namespaces(7)). A
+// user namespace owns those that are made with it. It also mounts directories
+// whose owners are seen through such a user namespace.
 //
 // The caller names the files and writes the names down before it calls Create:
 // Remove and State need nothing but the path, so what a crash left behind is
 // found and taken away.
 //
-// The package refuses to choose paths, to keep a list of what it made, to start
-// a helper process, and to write a sysctl that is not the namespace's own. PID,
-// user and mount namespaces are not its matter: they cannot outlive or precede
+// The package refuses to choose paths, to keep a list of what it made, to leave
+// a helper process behind, and to write a sysctl that is not the namespace's own.
+// PID and mount namespaces are not its matter: they cannot outlive or precede
 // their processes the same way.
 package namespace
 
@@ -27,9 +29,10 @@ type Kind string
 
 // The kinds that can be pinned.
 const (
-	Net Kind = "net"
-	IPC Kind = "ipc"
-	UTS Kind = "uts"
+	Net  Kind = "net"
+	IPC  Kind = "ipc"
+	UTS  Kind = "uts"
+	User Kind = "user"
 )
 
 // flag returns the kind's clone(2) flag, 0 for an unknown kind.
@@ -41,6 +44,8 @@ func (k Kind) flag() int {
 		return unix.CLONE_NEWIPC
 	case UTS:
 		return unix.CLONE_NEWUTS
+	case User:
+		return unix.CLONE_NEWUSER
 	}
 	return 0
 }
@@ -51,10 +56,17 @@ type Pin struct {
 	Path string `json:"path"`
 }
 
+// A Range maps the IDs of a user namespace from 0 on, Size of them, to those of
+// the machine from Host on.
+type Range struct{ Host, Size uint32 }
+
 // A Spec says which namespaces to make and what to set inside them. All of them
-// are made by one thread, so Setup sees all of them at once.
+// are made by one thread, so Setup sees all of them at once; a user namespace is
+// their owner, and the thread stays outside of it.
 type Spec struct {
 	Pins     []Pin             // at least one; at most one of each kind
+	UIDs     Range             // of the user namespace, if one is pinned
+	GIDs     Range             // as UIDs
 	Hostname string            // "" leaves the inherited one; else needs a UTS pin
 	Sysctls  map[string]string // by sysctl(8) name; each needs the pin of its KindOfSysctl
 	Setup    func() error      // optional; runs inside, on the thread, before anything is mounted
@@ -94,7 +106,11 @@ func Create(ctx context.Context, spec Spec) error {
 		}
 		claimed = append(claimed, p)
 	}
-	if err := onDoomedThread(spec.build); err != nil {
+	build := spec.build
+	if spec.has(User) {
+		build = spec.buildOwned
+	}
+	if err := onDoomedThread(build); err != nil {
 		return errors.Join(err, removeAll(claimed))
 	}
 	return nil
@@ -116,6 +132,9 @@ func (s Spec) check() error {
 			return fmt.Errorf("%s namespace: kind or path %q is named twice", p.Kind, p.Path)
 		}
 		kinds[p.Kind], paths[p.Path] = true, true
+	}
+	if kinds[User] != (s.UIDs.Size > 0 && s.GIDs.Size > 0) {
+		return errors.New("a user namespace and its ID ranges need one another")
 	}
 	if s.Hostname != "" && !kinds[UTS] {
 		return fmt.Errorf("hostname %q: no uts namespace to set it in", s.Hostname)
@@ -142,13 +161,22 @@ func (s Spec) build() error {
 	if err := unix.Unshare(flags); err != nil {
 		return fmt.Errorf("unshare %v: %w", s.kinds(), err)
 	}
+	if err := s.inside(); err != nil {
+		return err
+	}
+	return s.pin("/proc/thread-self/ns")
+}
+
+// inside sets what the spec wants to have set, on a thread that is in the new
+// namespaces.
+func (s Spec) inside() error {
 	if s.Hostname != "" {
 		if err := unix.Sethostname([]byte(s.Hostname)); err != nil {
 			return fmt.Errorf("set hostname %q: %w", s.Hostname, err)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Sysctls)) {
-		if err := writeSysctl(name, s.Sysctls[name]); err != nil {
+		if err := s.writeSysctl(name, s.Sysctls[name]); err != nil {
 			return err
 		}
 	}
@@ -157,13 +185,20 @@ func (s Spec) build() error {
 			return fmt.Errorf("set up %v namespaces: %w", s.kinds(), err)
 		}
 	}
+	return nil
+}
+
+// pin pins the namespaces whose links are in a directory of /proc.
+func (s Spec) pin(links string) error {
 	for _, p := range s.Pins {
-		if err := p.mount(); err != nil {
+		if err := p.mount(links); err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+func (s Spec) has(kind Kind) bool { return slices.Contains(s.kinds(), kind) }
 
 func (s Spec) kinds() []Kind {
 	var kinds []Kind

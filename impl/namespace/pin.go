@@ -108,10 +108,9 @@ func checkEmpty(path string) error {
 	return nil
 }
 
-// mount pins the calling thread's namespace of the kind.
-func (p Pin) mount() error {
-	self := "/proc/thread-self/ns/" + string(p.Kind)
-	if err := unix.Mount(self, p.Path, "", unix.MS_BIND, ""); err != nil {
+// mount pins the namespace of the kind that a directory of /proc links to.
+func (p Pin) mount(links string) error {
+	if err := unix.Mount(filepath.Join(links, string(p.Kind)), p.Path, "", unix.MS_BIND, ""); err != nil {
 		return fmt.Errorf("pin %s namespace on %s: %w", p.Kind, p.Path, err)
 	}
 	return nil

@@ -86,17 +86,18 @@ func checkMount(field string, m *runtimeapi.Mount) error {
 	return nil
 }
 
-// checkMountKind lets only bind mounts of host paths with unchanged IDs pass.
+// checkMountKind lets only mounts of host paths with unchanged IDs pass: the
+// caller has put paths in the place of images and of mapped IDs.
 func checkMountKind(field string, m *runtimeapi.Mount) error {
 	switch {
 	case m.GetImage() != nil && m.GetHostPath() != "":
 		return invalid(field+"host_path", "an image is given too")
 	case m.GetImage() != nil:
-		return &UnsupportedError{Field: field + "image", What: "mounting an image"}
+		return &UnsupportedError{Field: field + "image", What: "an image that is not mounted"}
 	case len(m.GetUidMappings()) > 0:
-		return &UnsupportedError{Field: field + "uidMappings", What: "an ID-mapped mount"}
+		return &UnsupportedError{Field: field + "uidMappings", What: "a mapping that is not made"}
 	case len(m.GetGidMappings()) > 0:
-		return &UnsupportedError{Field: field + "gidMappings", What: "an ID-mapped mount"}
+		return &UnsupportedError{Field: field + "gidMappings", What: "a mapping that is not made"}
 	}
 	return nil
 }

@@ -47,6 +47,7 @@ func container(in ContainerInput) (*specs.Spec, error) {
 	resources.Devices = deviceRules(in.Devices, in.Privileged)
 	sc := in.Config.GetLinux().GetSecurityContext()
 	masked, readonly := hiddenPaths(sc, in.Privileged)
+	uids, gids := in.Namespaces.mappings()
 	return &specs.Spec{
 		Version:     specVersion,
 		Process:     process,
@@ -55,6 +56,7 @@ func container(in ContainerInput) (*specs.Spec, error) {
 		Mounts:      mounts,
 		Annotations: maps.Clone(in.Annotations),
 		Linux: &specs.Linux{
+			UIDMappings: uids, GIDMappings: gids,
 			Namespaces:        in.Namespaces.list(in.Host.CgroupV2 && !in.Privileged),
 			CgroupsPath:       in.CgroupsPath,
 			Resources:         resources,
@@ -86,10 +88,7 @@ func (in ContainerInput) check() error {
 // with one.
 func checkTexts(config *runtimeapi.ContainerConfig) error {
 	texts := map[string][]string{
-		"command": config.GetCommand(), "args": config.GetArgs(), "working_dir": {config.GetWorkingDir()},
-	}
-	for i, m := range config.GetMounts() {
-		texts[fmt.Sprintf("mounts[%d].container_path", i)] = []string{m.GetContainerPath()}
+		"command": config.GetCommand(), "args": config.GetArgs(),
 	}
 	for field, all := range texts {
 		if slices.ContainsFunc(all, func(s string) bool { return strings.Contains(s, "\x00") }) {

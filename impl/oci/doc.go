@@ -11,12 +11,12 @@
 //   - decide whether a container is privileged, which runtime it runs on, or
 //     which namespaces a pod has: that stands in tables elsewhere;
 //   - check that a host path exists, is shared, or is a symbolic link: the
-//     caller passes resolved paths;
+//     caller passes resolved paths, and the paths of what it has mounted for
+//     images and mapped owners;
 //   - write annotations other than the ones it is given.
 //
 // Not here yet: seccomp filters (RuntimeDefault and Unconfined both give a
-// container without a filter, Localhost is refused), SELinux labels, user
-// namespaces, image mounts, CDI devices and limits of process counts.
+// container without a filter, Localhost is refused), SELinux labels, CDI devices and limits of process counts.
 //
 // Configurations are marked as version 1.0.2 and use nothing newer, so that
 // runc 1.1 and crun 1.8 take them.

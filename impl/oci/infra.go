@@ -43,6 +43,7 @@ func infra(in InfraInput) (*specs.Spec, error) {
 	if in.OwnKernel && in.Namespaces.UTS != HostNamespace {
 		hostname = in.Sandbox.GetHostname()
 	}
+	uids, gids := in.Namespaces.mappings()
 	return &specs.Spec{
 		Version: specVersion,
 		Process: &specs.Process{
@@ -60,6 +61,7 @@ func infra(in InfraInput) (*specs.Spec, error) {
 		Mounts:      infraMounts(in),
 		Annotations: maps.Clone(in.Annotations),
 		Linux: &specs.Linux{
+			UIDMappings: uids, GIDMappings: gids,
 			Namespaces:    in.Namespaces.list(in.Host.CgroupV2),
 			CgroupsPath:   in.CgroupsPath,
 			Resources:     &specs.LinuxResources{CPU: &specs.LinuxCPU{Shares: &shares}, Devices: deviceRules(nil, false)},

@@ -19,17 +19,23 @@ const (
 // always new; the cgroup namespace follows from privilege and cgroup version.
 type Namespaces struct {
 	Net, IPC, UTS, PID string
+	// User is the pod's user namespace; nil stays in the node's.
+	User *UserNamespace
+}
+
+// A UserNamespace is one that a process joins, with what it maps.
+type UserNamespace struct {
+	Path       string
+	UIDs, GIDs specs.LinuxIDMapping
 }
 
 // ResolveNamespaces turns the modes a container was asked to have into places.
 // pinned holds the pod's namespaces as paths; targetPID is the path of the PID
 // namespace of the container that a TARGET mode names. UTS follows the network,
 // as CRI has no field for it. The modes come from cri-api v1 NamespaceOption; a
-// mode that CRI does not define for a kind gives a FieldError.
+// mode that CRI does not define for a kind gives a FieldError. The user namespace
+// is the pod's for all its processes and comes with pinned, or not.
 func ResolveNamespaces(opts *runtimeapi.NamespaceOption, pinned Namespaces, targetPID string) (Namespaces, error) {
-	if err := refuseUserns(opts.GetUsernsOptions()); err != nil {
-		return Namespaces{}, err
-	}
 	asked := []struct {
 		kind, path string
 		mode       runtimeapi.NamespaceMode
@@ -59,21 +65,10 @@ func ResolveNamespaces(opts *runtimeapi.NamespaceOption, pinned Namespaces, targ
 		}
 		got[i] = place
 	}
-	return Namespaces{Net: got[0], IPC: got[1], UTS: got[2], PID: got[3]}, nil
+	return Namespaces{Net: got[0], IPC: got[1], UTS: got[2], PID: got[3], User: pinned.User}, nil
 }
 
 const namespaceField = "config.linux.security_context.namespace_options."
-
-// refuseUserns lets only the node's user namespace pass.
-func refuseUserns(u *runtimeapi.UserNamespace) error {
-	if u == nil || u.GetMode() == runtimeapi.NamespaceMode_NODE {
-		return nil
-	}
-	if u.GetMode() == runtimeapi.NamespaceMode_POD {
-		return &UnsupportedError{Field: namespaceField + "userns_options", What: "a user namespace"}
-	}
-	return invalid(namespaceField+"userns_options.mode", "mode %s is not defined", u.GetMode())
-}
 
 // list gives the namespaces in the form of the OCI configuration.
 func (n Namespaces) list(ownCgroup bool) []specs.LinuxNamespace {
@@ -93,8 +88,19 @@ func (n Namespaces) list(ownCgroup bool) []specs.LinuxNamespace {
 			out = append(out, specs.LinuxNamespace{Type: ns.kind, Path: ns.place})
 		}
 	}
+	if n.User != nil {
+		out = append(out, specs.LinuxNamespace{Type: specs.UserNamespace, Path: n.User.Path})
+	}
 	if ownCgroup {
 		out = append(out, specs.LinuxNamespace{Type: specs.CgroupNamespace})
 	}
 	return out
+}
+
+// mappings gives what the user namespace maps: nothing if it is the node's.
+func (n Namespaces) mappings() (uids, gids []specs.LinuxIDMapping) {
+	if n.User == nil {
+		return nil, nil
+	}
+	return []specs.LinuxIDMapping{n.User.UIDs}, []specs.LinuxIDMapping{n.User.GIDs}
 }

@@ -29,7 +29,6 @@ func TestResolveNamespaces(t *testing.T) {
 		{"host network takes UTS along", &runtimeapi.NamespaceOption{Network: node}, oci.Namespaces{Net: oci.HostNamespace, IPC: "/ipc", UTS: oci.HostNamespace, PID: "/pid"}},
 		{"host PID and IPC", &runtimeapi.NamespaceOption{Pid: node, Ipc: node}, oci.Namespaces{Net: "/net", IPC: oci.HostNamespace, UTS: "/uts", PID: oci.HostNamespace}},
 		{"target", &runtimeapi.NamespaceOption{Pid: target, TargetId: "x"}, oci.Namespaces{Net: "/net", IPC: "/ipc", UTS: "/uts", PID: "/target"}},
-		{"node's users", &runtimeapi.NamespaceOption{UsernsOptions: &runtimeapi.UserNamespace{Mode: node}}, pinned},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got, err := oci.ResolveNamespaces(c.opts, pinned, "/target")
@@ -43,19 +42,16 @@ func TestResolveNamespacesRefused(t *testing.T) {
 	pinned := oci.Namespaces{Net: "/net", IPC: "/ipc", UTS: "/uts", PID: "/pid"}
 	const prefix = "config.linux.security_context.namespace_options."
 	for _, c := range []struct {
-		opts        *runtimeapi.NamespaceOption
-		field       string
-		unsupported bool
+		opts  *runtimeapi.NamespaceOption
+		field string
 	}{
-		{&runtimeapi.NamespaceOption{Network: container}, "network", false},
-		{&runtimeapi.NamespaceOption{Network: target}, "network", false},
-		{&runtimeapi.NamespaceOption{Ipc: container}, "ipc", false},
-		{&runtimeapi.NamespaceOption{Pid: 9}, "pid", false},
-		{&runtimeapi.NamespaceOption{UsernsOptions: &runtimeapi.UserNamespace{Mode: pod}}, "userns_options", true},
-		{&runtimeapi.NamespaceOption{UsernsOptions: &runtimeapi.UserNamespace{Mode: container}}, "userns_options.mode", false},
+		{&runtimeapi.NamespaceOption{Network: container}, "network"},
+		{&runtimeapi.NamespaceOption{Network: target}, "network"},
+		{&runtimeapi.NamespaceOption{Ipc: container}, "ipc"},
+		{&runtimeapi.NamespaceOption{Pid: 9}, "pid"},
 	} {
 		_, err := oci.ResolveNamespaces(c.opts, pinned, "/target")
-		requireField(t, err, prefix+c.field, c.unsupported)
+		requireField(t, err, prefix+c.field, false)
 	}
 	// A place that is not known must never become a new namespace.
 	for name, c := range map[string]struct {
@@ -99,4 +95,15 @@ func TestNamespacesOfSpec(t *testing.T) {
 			require.Equal(t, c.hostname, spec.Hostname)
 		})
 	}
+}
+
+func TestUserNamespaceOfSpec(t *testing.T) {
+	in := plain()
+	in.Namespaces.User = &oci.UserNamespace{
+		Path: "/user", UIDs: specs.LinuxIDMapping{HostID: 1000, Size: 10}, GIDs: specs.LinuxIDMapping{HostID: 2000, Size: 20},
+	}
+	spec := build(t, in)
+	require.Contains(t, spec.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace, Path: "/user"})
+	require.Equal(t, []specs.LinuxIDMapping{in.Namespaces.User.UIDs}, spec.Linux.UIDMappings)
+	require.Equal(t, []specs.LinuxIDMapping{in.Namespaces.User.GIDs}, spec.Linux.GIDMappings)
 }

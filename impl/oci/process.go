@@ -18,7 +18,7 @@ const (
 
 // containerProcess gives the first process of a container.
 func containerProcess(in ContainerInput) (*specs.Process, error) {
-	args, err := commandLine(in.Config, in.Image)
+	args, err := CommandLine(in.Config, in.Image)
 	if err != nil {
 		return nil, err
 	}
@@ -52,10 +52,10 @@ func containerProcess(in ContainerInput) (*specs.Process, error) {
 	return p, err
 }
 
-// commandLine joins command and args of the configuration with entrypoint and
+// CommandLine joins command and args of the configuration with entrypoint and
 // cmd of the image, as Kubernetes defines it: command replaces both of the
 // image's, args alone replaces cmd.
-func commandLine(config *runtimeapi.ContainerConfig, image *imgspecv1.Image) ([]string, error) {
+func CommandLine(config *runtimeapi.ContainerConfig, image *imgspecv1.Image) ([]string, error) {
 	command, args := config.GetCommand(), config.GetArgs()
 	if len(command) == 0 && image != nil {
 		command = image.Config.Entrypoint

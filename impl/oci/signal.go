@@ -63,10 +63,22 @@ func parseSignal(value string) (Signal, bool) {
 	if err != nil {
 		return Signal{}, false
 	}
+	return fromNumber(int(number))
+}
+
+// fromNumber finds the signal with a number of Linux.
+func fromNumber(number int) (Signal, bool) {
 	for n := range int32(len(runtimeapi.Signal_name)) {
-		if s, ok := fromCRI(runtimeapi.Signal(n)); ok && s.Number == int(number) {
+		if s, ok := fromCRI(runtimeapi.Signal(n)); ok && s.Number == number {
 			return s, true
 		}
 	}
 	return Signal{}, false
+}
+
+// CRISignal is CRI's name of a signal; SIGNAL_RUNTIME_DEFAULT for a number that
+// CRI has no name for.
+func CRISignal(number int) runtimeapi.Signal {
+	s, _ := fromNumber(number)
+	return s.CRI
 }

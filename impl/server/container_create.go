@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"time"
 
-	"google.golang.org/protobuf/proto"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"ocid/impl/facts"
@@ -60,12 +59,16 @@ func (s *Server) newContainer(ctx context.Context, req *runtimeapi.CreateContain
 	if row.Code != 0 {
 		return Container{}, &spec.Refusal{Rule: row.Rule, Code: row.Code, Object: "config.linux.security_context.privileged", Reason: "is set"}
 	}
-	if err := s.resolveMounts(proto.CloneOf(c)); err != nil {
+	if err := s.refuseNamespaces(req.PodSandboxId, c, &pod.Data); err != nil {
 		return Container{}, err
 	}
 	limits, err := s.limits(c.GetLinux().GetResources(), "config.linux.resources.")
 	if err != nil {
 		return Container{}, err
+	}
+	volumes, err := s.refuseMounts(ctx, c, &pod.Data)
+	if err != nil {
+		return Container{}, ledByVolume(err)
 	}
 	log := logPath(pod.Data.Config.M, c)
 	if err := refuseLogPath(log); err != nil {
@@ -78,10 +81,15 @@ func (s *Server) newContainer(ctx context.Context, req *runtimeapi.CreateContain
 	if img == nil {
 		return Container{}, s.refusal("container.create.image", spec.NotFound, "config.image.image", fmt.Errorf("%.200q is not on this node", c.Image.Image))
 	}
+	var field *oci.FieldError
+	if _, err := oci.CommandLine(c, img.Config); errors.As(err, &field) {
+		return Container{}, s.refusal("container.process.none", spec.InvalidArgument, field.Field, errors.New(field.Reason))
+	}
 	return Container{
 		PodID: req.PodSandboxId, Config: kept[*runtimeapi.ContainerConfig]{c}, Handler: pod.Data.Handler,
 		Elevated: row.Then == spec.Elevated, ImageID: img.ID, ImageRef: firstOr(img.RepoDigests, img.ID),
 		Limits: kept[*runtimeapi.LinuxContainerResources]{limits}, LogPath: log, StopWith: oci.StopSignal(c, img.Config).Number, CreatedAt: time.Now().UnixNano(),
+		VolumeImages: volumes,
 	}, nil
 }
 
@@ -91,21 +99,6 @@ func logPath(pod *runtimeapi.PodSandboxConfig, c *runtimeapi.ContainerConfig) st
 		return ""
 	}
 	return filepath.Join(pod.LogDirectory, c.LogPath)
-}
-
-// resolveMounts replaces each host path by what it leads to.
-func (s *Server) resolveMounts(c *runtimeapi.ContainerConfig) error {
-	for i, m := range c.Mounts {
-		if m.GetImage() != nil || m.HostPath == "" {
-			continue
-		}
-		real, err := filepath.EvalSymlinks(m.HostPath)
-		if err != nil {
-			return s.refusal("container.create.mount-missing", spec.InvalidArgument, fmt.Sprintf("config.mounts[%d].host_path", i), err)
-		}
-		m.HostPath = real
-	}
-	return nil
 }
 
 // createContainer takes a new container through its plan and watches it. The
@@ -118,7 +111,7 @@ func (s *Server) createContainer(ctx context.Context, id string) error {
 		return err
 	}
 	if err := s.Runner.Run(ctx, s.containers, id, s.Book.CreateContainer, 0, s.createWorks(id)); err != nil {
-		return s.fieldError(spec.CreateContainer, err)
+		return s.fieldError(spec.CreateContainer, ledByVolume(err))
 	}
 	s.watchContainer(id)
 	return nil

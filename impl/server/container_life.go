@@ -175,12 +175,12 @@ func (s *Server) watchContainer(id string) {
 }
 
 // freeContainer frees what only a live container needs: its runtime's state
-// and cgroup, and the mount of its root filesystem.
+// and cgroup, and the mounts of its root filesystem and its volumes.
 func (s *Server) freeContainer(ctx context.Context, id string, rt *runtime.OCI) error {
 	if err := rt.Delete(ctx, id); err != nil {
 		return err
 	}
-	return s.Store.Unmount(id)
+	return s.withContainer(id, s.unmountRoot)(ctx)
 }
 
 // finish notes an exit, unless the container's end has been noted before.

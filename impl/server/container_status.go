@@ -6,6 +6,7 @@ import (
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"ocid/impl/ledger"
+	"ocid/impl/oci"
 	"ocid/spec"
 )
 
@@ -32,7 +33,8 @@ func containerStatus(e ledger.Entry[Container]) *runtimeapi.ContainerStatus {
 		Id: e.ID, Metadata: c.GetMetadata(), State: containerState(e), CreatedAt: d.CreatedAt,
 		Image: c.GetImage(), ImageRef: d.ImageRef, ImageId: d.ImageID,
 		Labels: c.GetLabels(), Annotations: c.GetAnnotations(), Mounts: c.GetMounts(), LogPath: d.LogPath,
-		Resources: &runtimeapi.ContainerResources{Linux: d.Limits.M},
+		Resources:  &runtimeapi.ContainerResources{Linux: d.Limits.M},
+		StopSignal: oci.CRISignal(d.StopWith),
 	}
 	if st.State == runtimeapi.ContainerState_CONTAINER_CREATED {
 		return st

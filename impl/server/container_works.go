@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -24,8 +25,8 @@ import (
 // createWorks are the works of CreateContainer's steps.
 func (s *Server) createWorks(id string) flow.Works {
 	return flow.Works{
-		spec.StepRecord: {Do: s.withContainer(id, s.addContainerRecord), Undo: s.byID(id, s.deleteRecord)},
-		spec.StepMount:  {Do: s.byID(id, s.mountRoot)},
+		spec.StepRecord: {Do: s.withContainer(id, s.addContainerRecord), Undo: s.withContainer(id, s.deleteContainerRecord)},
+		spec.StepMount:  {Do: s.withContainer(id, s.mountRoot)},
 		spec.StepConfig: {Do: s.withContainer(id, s.writeContainerConfig)},
 		spec.StepCreate: {Do: s.withContainer(id, s.createInRuntime), Undo: s.withContainer(id, s.undoInRuntime)},
 	}
@@ -36,8 +37,8 @@ func (s *Server) removeContainerWorks(id string) flow.Works {
 	return flow.Works{
 		spec.StepKill:    {Do: s.withContainer(id, s.killContainer)},
 		spec.StepDelete:  {Do: s.withContainer(id, s.deleteInRuntime)},
-		spec.StepUnmount: {Do: s.byID(id, s.unmountRoot)},
-		spec.StepRecord:  {Do: s.byID(id, s.deleteRecord)},
+		spec.StepUnmount: {Do: s.withContainer(id, s.unmountRoot)},
+		spec.StepRecord:  {Do: s.withContainer(id, s.deleteContainerRecord)},
 	}
 }
 
@@ -56,19 +57,33 @@ func (s *Server) addContainerRecord(_ context.Context, id string, c *Container) 
 	m := pod.Data.Config.M.GetMetadata()
 	return s.Store.CreateContainer(id, c.ImageID, store.Metadata{
 		PodID: c.PodID, Name: c.Config.M.Metadata.Name, Namespace: m.GetNamespace(), UID: m.GetUid(), Attempt: c.Config.M.Metadata.Attempt,
-		Image: c.Config.M.Image.Image, ImageRef: c.ImageRef, Runtime: c.Handler,
+		Image: c.Config.M.Image.Image, ImageRef: c.ImageRef, Runtime: c.Handler, IDs: storeIDs(userns(pod.Data.Config.M)),
 	})
 }
 
-func (s *Server) mountRoot(_ context.Context, id string) error {
+// deleteContainerRecord deletes the records of the container's volumes first:
+// nothing else leads to them.
+func (s *Server) deleteContainerRecord(_ context.Context, id string, c *Container) error {
+	if err := s.deleteVolumes(id, c); err != nil {
+		return err
+	}
+	return s.Store.Delete(id)
+}
+
+func (s *Server) mountRoot(_ context.Context, id string, c *Container) error {
 	root, err := s.Store.Mount(id)
 	if err != nil {
 		return err
 	}
-	return s.containers.Change(id, func(c *Container) { c.RootFS = root })
+	if err := s.containers.Change(id, func(c *Container) { c.RootFS = root }); err != nil {
+		return err
+	}
+	return s.openVolumes(id, c)
 }
 
-func (s *Server) unmountRoot(_ context.Context, id string) error { return s.Store.Unmount(id) }
+func (s *Server) unmountRoot(_ context.Context, id string, c *Container) error {
+	return errors.Join(s.closeVolumes(id, c), s.Store.Unmount(id))
+}
 
 // writeContainerConfig builds the OCI configuration and keeps it in both of
 // the container's directories.
@@ -98,8 +113,11 @@ func (s *Server) containerInput(id string, c *Container, img *imgspecv1.Image) (
 		ID: id, Sandbox: pod.Data.Config.M, Config: proto.CloneOf(c.Config.M), Image: img, RootFS: c.RootFS, Privileged: c.Elevated, Host: s.Host,
 		Annotations: spec.Annotate(s.Book.Annotations, spec.AppContainer, containerValues(id, c, &pod.Data)),
 	}
-	err := s.resolveMounts(in.Config)
+	err := errors.Join(s.resolveMounts(in.Config), s.placeVolumes(id, in.Config, userns(pod.Data.Config.M) != nil))
 	if err != nil {
+		return in, err
+	}
+	if in.ExtraMounts, err = s.imageMounts(id, c, img.Config.Volumes); err != nil {
 		return in, err
 	}
 	if in.User, err = resolveUser(c.RootFS, c.Config.M, img); err != nil {
@@ -131,7 +149,7 @@ func (s *Server) containerNamespaces(c *Container, pod *Sandbox) (oci.Namespaces
 		opts = &runtimeapi.NamespaceOption{Pid: pod.Config.M.GetLinux().GetSecurityContext().GetNamespaceOptions().GetPid()}
 	}
 	pid, err := oci.ResolveNamespaces(
-		&runtimeapi.NamespaceOption{Pid: opts.Pid, UsernsOptions: opts.UsernsOptions},
+		&runtimeapi.NamespaceOption{Pid: opts.Pid},
 		oci.Namespaces{Net: "-", IPC: "-", UTS: "-", PID: pidNamespace(pod)}, s.targetPID(c.PodID, opts))
 	ns.PID = pid.PID
 	return ns, err

@@ -30,6 +30,10 @@ func (s *Server) createInfra(ctx context.Context, id string, sb *Sandbox) error 
 	if err := copyFile(filepath.Join(root, infraProgram), s.Infra); err != nil {
 		return fmt.Errorf("infra program: %w", err)
 	}
+	uid, gid := podRoot(sb.Config.M)
+	if err := os.Chown(root, uid, gid); err != nil {
+		return fmt.Errorf("infra root filesystem: %w", err)
+	}
 	_, bundle, err := s.Store.Dirs(id)
 	if err != nil {
 		return err

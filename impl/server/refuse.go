@@ -24,12 +24,8 @@ func (s *Server) refuseSandbox(c *runtimeapi.PodSandboxConfig, ownKernel bool) e
 	if _, err := oci.CgroupsPath(s.Config.CgroupDriver(), s.cgroupParent(&Sandbox{Config: kept[*runtimeapi.PodSandboxConfig]{c}}), "id"); err != nil {
 		return s.fieldError(spec.RunPodSandbox, err)
 	}
-	// Only the user namespace is to be judged: the others are known to be good.
-	_, err := oci.ResolveNamespaces(&runtimeapi.NamespaceOption{
-		Pid: runtimeapi.NamespaceMode_CONTAINER, UsernsOptions: facts.NamespaceOptions(c).GetUsernsOptions(),
-	}, oci.Namespaces{Net: "-", IPC: "-", UTS: "-"}, "")
-	if err != nil {
-		return s.fieldError(spec.RunPodSandbox, err)
+	if err := s.refuseUserns(c, ownKernel); err != nil {
+		return err
 	}
 	if ownKernel {
 		return nil

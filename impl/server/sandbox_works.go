@@ -27,7 +27,7 @@ func (s *Server) sandboxWorks(id string) flow.Works {
 	return flow.Works{
 		spec.StepRecord:      {Do: s.withSandbox(id, s.addSandboxRecord), Undo: s.byID(id, s.deleteRecord)},
 		spec.StepFiles:       {Do: s.withSandbox(id, s.writePodFiles)},
-		spec.StepNetNS:       {Do: s.withSandbox(id, s.openNetNS), Undo: s.byID(id, s.closeNetNS)},
+		spec.StepNetNS:       {Do: s.withSandbox(id, s.openNetNS), Undo: s.withSandbox(id, s.closeNetNS)},
 		spec.StepNetwork:     {Do: s.withSandbox(id, s.addNetwork), Undo: s.withSandbox(id, s.delNetwork)},
 		spec.StepUTS:         {Do: s.withSandbox(id, s.openUTS), Undo: s.byID(id, s.closeUTS)},
 		spec.StepIPC:         {Do: s.withSandbox(id, s.openIPC), Undo: s.byID(id, s.closeIPC)},
@@ -43,7 +43,7 @@ func (s *Server) stopWorks(id string) flow.Works {
 		spec.StepContainers: {Do: s.byID(id, s.stopContainersOf)},
 		spec.StepInfra:      {Do: s.withSandbox(id, s.endInfra)},
 		spec.StepNetwork:    {Do: s.withSandbox(id, s.delNetwork)},
-		spec.StepNetNS:      {Do: s.byID(id, s.closeNetNS)},
+		spec.StepNetNS:      {Do: s.withSandbox(id, s.closeNetNS)},
 		spec.StepIPC:        {Do: s.byID(id, s.closeIPC)},
 		spec.StepUTS:        {Do: s.byID(id, s.closeUTS)},
 	}
@@ -74,7 +74,7 @@ func (s *Server) withSandbox(id string, do func(context.Context, string, *Sandbo
 func (s *Server) addSandboxRecord(_ context.Context, id string, sb *Sandbox) error {
 	m := sb.Config.M.Metadata
 	return s.Store.CreateSandbox(id, store.Metadata{
-		Pod: true, PodID: id, Name: m.Name, Namespace: m.Namespace, UID: m.Uid, Attempt: m.Attempt,
+		Pod: true, PodID: id, Name: m.Name, Namespace: m.Namespace, UID: m.Uid, Attempt: m.Attempt, IDs: storeIDs(userns(sb.Config.M)),
 	})
 }
 
@@ -91,9 +91,10 @@ func (s *Server) writePodFiles(_ context.Context, id string, sb *Sandbox) error 
 		return err
 	}
 	files := podFiles(dir)
+	uid, gid := podRoot(sb.Config.M)
 	return errors.Join(
-		os.WriteFile(files.ResolvConf, resolv, 0o644),
-		os.WriteFile(files.Hostname, []byte(sb.Hostname+"\n"), 0o644))
+		os.WriteFile(files.ResolvConf, resolv, 0o644), os.Chown(files.ResolvConf, uid, gid),
+		os.WriteFile(files.Hostname, []byte(sb.Hostname+"\n"), 0o644), os.Chown(files.Hostname, uid, gid))
 }
 
 func podFiles(runDir string) oci.PodFiles {
@@ -111,7 +112,7 @@ func (s *Server) shmPath(id string) string   { return filepath.Join(s.Config.Run
 // machine's, not ours.
 func (s *Server) ReleaseDirs() error {
 	var errs []error
-	for _, path := range []string{s.utsPath(""), s.ipcPath("")} {
+	for _, path := range []string{s.utsPath(""), s.ipcPath(""), s.userPath("")} {
 		errs = append(errs, namespace.ReleaseDir(path))
 	}
 	return errors.Join(errs...)
@@ -121,20 +122,31 @@ func (s *Server) openNetNS(ctx context.Context, id string, sb *Sandbox) error {
 	if err := s.sandboxes.Change(id, func(sb *Sandbox) { sb.NetNSOpen = true }); err != nil {
 		return err
 	}
+	if u := userns(sb.Config.M); u != nil {
+		return namespace.Create(ctx, s.ownedNamespaces(id, sb, u))
+	}
 	return namespace.Create(ctx, namespace.Spec{
 		Pins:    []namespace.Pin{{Kind: namespace.Net, Path: s.netnsPath(id)}},
 		Sysctls: sysctls(sb, namespace.Net),
 	})
 }
 
-func (s *Server) closeNetNS(_ context.Context, id string) error {
+func (s *Server) closeNetNS(_ context.Context, id string, sb *Sandbox) error {
 	if err := namespace.Remove(s.netnsPath(id)); err != nil {
 		return err
+	}
+	if userns(sb.Config.M) != nil {
+		if err := s.closeOwned(id); err != nil {
+			return err
+		}
 	}
 	return s.sandboxes.Change(id, func(sb *Sandbox) { sb.NetNSOpen = false })
 }
 
 func (s *Server) openUTS(ctx context.Context, id string, sb *Sandbox) error {
+	if userns(sb.Config.M) != nil {
+		return nil // made with the network namespace
+	}
 	return namespace.Create(ctx, namespace.Spec{
 		Pins: []namespace.Pin{{Kind: namespace.UTS, Path: s.utsPath(id)}}, Hostname: sb.Hostname,
 	})
@@ -143,17 +155,21 @@ func (s *Server) openUTS(ctx context.Context, id string, sb *Sandbox) error {
 func (s *Server) closeUTS(_ context.Context, id string) error { return namespace.Remove(s.utsPath(id)) }
 
 func (s *Server) openIPC(ctx context.Context, id string, sb *Sandbox) error {
-	err := namespace.Create(ctx, namespace.Spec{
-		Pins: []namespace.Pin{{Kind: namespace.IPC, Path: s.ipcPath(id)}}, Sysctls: sysctls(sb, namespace.IPC),
-	})
-	if err != nil {
-		return err
+	if userns(sb.Config.M) == nil { // else made with the network namespace
+		err := namespace.Create(ctx, namespace.Spec{
+			Pins: []namespace.Pin{{Kind: namespace.IPC, Path: s.ipcPath(id)}}, Sysctls: sysctls(sb, namespace.IPC),
+		})
+		if err != nil {
+			return err
+		}
 	}
 	shm := s.shmPath(id)
 	if err := os.MkdirAll(shm, 0o700); err != nil {
 		return err
 	}
-	if err := unix.Mount("shm", shm, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "mode=1777,"+shmSize); err != nil {
+	uid, gid := podRoot(sb.Config.M)
+	options := fmt.Sprintf("mode=1777,%s,uid=%d,gid=%d", shmSize, uid, gid)
+	if err := unix.Mount("shm", shm, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, options); err != nil {
 		return fmt.Errorf("mount %s: %w", shm, err)
 	}
 	return nil
@@ -234,7 +250,7 @@ func (s *Server) podNetwork(id string, sb *Sandbox) network.Pod {
 
 // namespacesOf are the pod's namespaces for a process of it.
 func (s *Server) namespacesOf(id string, sb *Sandbox) oci.Namespaces {
-	ns := oci.Namespaces{Net: s.netnsPath(id), UTS: s.utsPath(id), IPC: s.ipcPath(id)}
+	ns := oci.Namespaces{Net: s.netnsPath(id), UTS: s.utsPath(id), IPC: s.ipcPath(id), User: s.ociUserns(id, userns(sb.Config.M))}
 	f := sb.facts()
 	if f&spec.OnHostNetwork != 0 {
 		ns.Net, ns.UTS = oci.HostNamespace, oci.HostNamespace

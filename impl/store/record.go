@@ -4,10 +4,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"time"
 
 	"go.podman.io/storage"
+	"go.podman.io/storage/pkg/idtools"
 	"go.podman.io/storage/pkg/stringid"
+	"go.podman.io/storage/types"
 )
 
 // Metadata is what a record says about its object, kept as JSON in the storage
@@ -23,6 +27,24 @@ type Metadata struct {
 	Image     string `json:"image,omitempty"`    // as the request named it
 	ImageRef  string `json:"imageRef,omitempty"` // image ID, as PullImage returned it
 	Runtime   string `json:"runtime,omitempty"`  // runtime handler of the sandbox
+	IDs       *IDs   `json:"ids,omitempty"`      // owners of the image's files in the root filesystem; nil as they are
+}
+
+// IDs is how the owners of a root filesystem's files are mapped: what belongs to
+// user 0 in the image belongs to UIDs.Host on this machine, and so on.
+type IDs struct {
+	UIDs Range `json:"uids"`
+	GIDs Range `json:"gids"`
+}
+
+// A Range are Size IDs: from 0 on in an image, from Host on on this machine.
+type Range struct {
+	Host uint32 `json:"host"`
+	Size uint32 `json:"size"`
+}
+
+func (r Range) storage() []idtools.IDMap {
+	return []idtools.IDMap{{HostID: int(r.Host), Size: int(r.Size)}}
 }
 
 // metadataVersion marks metadata as ours. Storage is shared between programs
@@ -113,6 +135,9 @@ func (s *Store) create(id, imageID string, m Metadata) error {
 	}
 	defer release()
 	options := &storage.ContainerOptions{Volatile: true}
+	if m.IDs != nil && imageID != "" {
+		options.IDMappingOptions = types.IDMappingOptions{UIDMap: m.IDs.UIDs.storage(), GIDMap: m.IDs.GIDs.storage()}
+	}
 	_, err = back.CreateContainer(id, nil, imageID, id, text, options)
 	switch {
 	case errors.Is(err, storage.ErrDuplicateID):
@@ -121,6 +146,19 @@ func (s *Store) create(id, imageID string, m Metadata) error {
 		return fmt.Errorf("create %s: image %s: %w", id, imageID, ErrNoImage)
 	case err != nil:
 		return fmt.Errorf("create storage record %s: %w", id, err)
+	}
+	return s.handOver(id, m.IDs)
+}
+
+// handOver gives the directory around a layer to whom the layer's root belongs.
+// The storage leaves it to this machine's root, who alone can pass it then.
+func (s *Store) handOver(id string, ids *IDs) error {
+	if ids == nil {
+		return nil
+	}
+	dir := filepath.Join(s.root, s.back.GraphDriverName(), id)
+	if err := os.Chown(dir, int(ids.UIDs.Host), int(ids.GIDs.Host)); err != nil {
+		return errors.Join(fmt.Errorf("layer of %s: %w", id, err), s.Delete(id))
 	}
 	return nil
 }

@@ -134,11 +134,23 @@ func open(o Options, lock *os.File) (*Store, error) {
 		back: back, log: o.Log, root: o.Root, runRoot: o.RunRoot,
 		lock: lock, closing: make(chan struct{}),
 	}
-	if err := s.dropStaleMounts(); err != nil {
+	if err := errors.Join(s.letThrough(), s.dropStaleMounts()); err != nil {
 		back.Free()
 		return nil, err
 	}
 	return s, nil
+}
+
+// letThrough lets everybody pass to the layers, but see nothing on the way: the
+// root of a user namespace mounts its container's root filesystem by its path.
+// Each layer's own directory is closed to all but its owner.
+func (s *Store) letThrough() error {
+	for _, dir := range []string{s.root, filepath.Join(s.root, s.back.GraphDriverName())} {
+		if err := os.Chmod(dir, 0o711); err != nil {
+			return fmt.Errorf("storage directory: %w", err)
+		}
+	}
+	return nil
 }
 
 // Hold lends the storage underneath until release is called. Shutdown waits for
