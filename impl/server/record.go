@@ -58,20 +58,17 @@ func (s *Sandbox) facts() spec.Facts { return facts.Sandbox(s.Config.M, s.HasInf
 
 // Container is what the ledger keeps of a container besides its state.
 type Container struct {
-	PodID    string                            `json:"podID"`
-	Config   kept[*runtimeapi.ContainerConfig] `json:"config"`
-	Handler  string                            `json:"handler"`
-	Elevated bool                              `json:"elevated"`
-	ImageID  string                            `json:"imageID"`
-	ImageRef string                            `json:"imageRef"`
-	LogPath  string                            `json:"logPath,omitempty"`
-	StopWith int                               `json:"stopSignal"`
-	RootFS   string                            `json:"rootFS,omitempty"` // where it is mounted
-	// VolumeImages are the IDs of the images that are mounted, by the number of
-	// the mount in Config.
-	VolumeImages map[int]string `json:"volumeImages,omitempty"`
-	CreatedAt    int64          `json:"createdAt"` // ns since 1970, as the next two
-	StartedAt    int64          `json:"startedAt,omitempty"`
+	PodID     string                            `json:"podID"`
+	Config    kept[*runtimeapi.ContainerConfig] `json:"config"`
+	Handler   string                            `json:"handler"`
+	Elevated  bool                              `json:"elevated"`
+	ImageID   string                            `json:"imageID"`
+	ImageRef  string                            `json:"imageRef"`
+	LogPath   string                            `json:"logPath,omitempty"`
+	StopWith  int                               `json:"stopSignal"`
+	RootFS    string                            `json:"rootFS,omitempty"` // where it is mounted
+	CreatedAt int64                             `json:"createdAt"`        // ns since 1970, as the next two
+	StartedAt int64                             `json:"startedAt,omitempty"`
 
 	Limits kept[*runtimeapi.LinuxContainerResources] `json:"limits"` // that hold
 
@@ -80,4 +77,8 @@ type Container struct {
 	Reason     string          `json:"reason,omitempty"`
 	Message    string          `json:"message,omitempty"`
 	Process    runtime.Process `json:"process,omitzero"`
+
+	// VolumeImages are the IDs of the images that are mounted, by the number of
+	// the mount in Config.
+	VolumeImages map[int]string `json:"volumeImages,omitempty"`
 }

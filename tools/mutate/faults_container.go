@@ -148,10 +148,10 @@ var faultsContainer = []fault{
 	}
 	if img == nil {
 		return Container{}, s.ref`},
-	{rule: "container.create.mount-missing", op: "made", file: "impl/server/container_create.go",
-		old: `real, err := filepath.EvalSymlinks(m.HostPath)`, with: `_ = os.MkdirAll(m.HostPath, 0o755)
+	{rule: "container.create.mount-missing", op: "made", file: "impl/server/mounts.go",
+		old: `real, err := filepath.EvalSymlinks(m.HostPath)`, with: `_ = unix.Mkdir(m.HostPath, 0o755)
 		real, err := filepath.EvalSymlinks(m.HostPath)`},
-	{rule: "container.create.mount-missing", op: "left out", file: "impl/server/container_create.go",
+	{rule: "container.create.mount-missing", op: "left out", file: "impl/server/mounts.go",
 		old: `		if err != nil {
 			return s.refusal("container.create.mount-missing", spec.InvalidArgument,`, with: `		if err != nil && len(c.Mounts) == 1 {
 			c.Mounts = nil
@@ -159,7 +159,7 @@ var faultsContainer = []fault{
 		}
 		if err != nil {
 			return s.refusal("container.create.mount-missing", spec.InvalidArgument,`},
-	{rule: "container.create.mount-missing", op: "another code", file: "impl/server/container_create.go",
+	{rule: "container.create.mount-missing", op: "another code", file: "impl/server/mounts.go",
 		old: `s.refusal("container.create.mount-missing", spec.InvalidArgument,`, with: `s.refusal("container.create.mount-missing", spec.FailedPrecondition,`},
 
 	{rule: "container.start.fails", op: "no status", file: "impl/server/container_life.go",
