@@ -4,6 +4,11 @@ const streamedSource = "cri-api v1, RuntimeService.StreamPodSandboxes: streams r
 
 const eventsSource = "cri-api v1, ContainerEventType"
 
+// eventsRequests are the requirements about the state of the service.
+var eventsRequests = []Requirement{
+	req("update-config.pod-cidr", "UpdateRuntimeConfig", "runtime_config.network_config.pod_cidr", CIDRs, "cri-api v1, NetworkConfig.pod_cidr; "+kubelet+": joins those of both families by a comma"),
+}
+
 // eventsPromises are the promises about events, streamed lists and the state of the service.
 var eventsPromises = []Promise{
 	{By: "impl/server", RPC: "StreamPodSandboxes", Rule: must("list.stream.sandboxes", "StreamPodSandboxes sends what ListPodSandbox answers to the same filter, each sandbox once, and ends.", streamedSource)},
@@ -13,6 +18,10 @@ var eventsPromises = []Promise{
 
 	{By: "impl/oci", RPC: "RunPodSandbox", Fields: []string{"config.linux.cgroup_parent"}, Rule: must("sandbox.run.cgroup-parent", "RunPodSandbox refuses a cgroup parent that climbs, and one that the cgroup driver can't have: a systemd slice with cgroupfs, anything else with systemd.", "cri-api v1, LinuxPodSandboxConfig.cgroup_parent")},
 	{By: "impl/server", RPC: "CreateContainer", Fields: []string{"config.log_path"}, Rule: must("container.create.log-path", "CreateContainer refuses a log path that, after the log directory, is longer than a file's path can be.", limits)},
+	{By: "impl/server", RPC: "UpdateRuntimeConfig", Rule: must("service.pod-cidr", "UpdateRuntimeConfig takes the pod CIDRs and shows them in verbose Status; an empty one changes nothing, and addresses stay those of the CNI configuration.", "cri-api v1, NetworkConfig.pod_cidr: If the CIDR is empty, runtimes should omit it.")},
+	{By: "impl/server", RPC: "Status", Rule: must("service.features", "Status tells that supplemental groups policies and mount options are obeyed.", "cri-api v1, RuntimeFeatures")},
+	{By: "impl/server", RPC: "Status", Rule: must("service.handler-features", "Status tells of each runtime handler, and of the default one under \"\" too, whether its runtime and the kernel have recursive read-only mounts and user namespaces; of a runtime that does not tell its features, neither.", "cri-api v1, RuntimeHandlerFeatures")},
+	{By: "impl/server", RPC: "Status", Rule: must("service.verbose", "Status, PodSandboxStatus, ContainerStatus and ImageStatus have info only if verbose is asked for: then a JSON object, of a container with sandboxID, pid and runtimeSpec, of a sandbox with pid and runtimeHandler, of an image with imageSpec, and of the service with config.", "cri-api v1, StatusResponse.info: It should only be returned non-empty when Verbose is true.; own: what users of crictl inspect read")},
 	{By: "impl/ledger", RPC: "CreateContainer", Rule: must("container.create.retry", "A repeated CreateContainer finds its container even if what it was made of has gone since.", kubelet+": asks again after a call that timed out")},
 
 	{By: "impl/server", RPC: "GetContainerEvents", Rule: must("events.containers", "A container gives one event when it is created, one when it is started, one when it has stopped, however that came about, and one when it is gone, in this order and no others.", eventsSource)},

@@ -11,7 +11,6 @@ var pending = []string{
 	"PodSandboxStats",
 	"ListPodSandboxStats",
 	"StreamPodSandboxStats",
-	"UpdateRuntimeConfig",
 	"CheckpointContainer",
 	"CheckpointPod",
 	"RestorePod",

@@ -106,7 +106,7 @@ func fits(c Check, fd protoreflect.FieldDescriptor) bool {
 		return !fd.IsList() && fd.Kind() == protoreflect.EnumKind
 	case Excludes, Needs:
 		return true
-	case MaxLength, FileName, Absolute, Inside, Hostname, EnvName, NoNUL, IPAddress:
+	case MaxLength, FileName, Absolute, Inside, Hostname, EnvName, NoNUL, IPAddress, CIDRs:
 		return isText(fd)
 	}
 	return false

@@ -103,7 +103,7 @@ var requests = sentences(slices.Concat([]Requirement{
 	req("pull.image", "PullImage", "image.image", Required, criImage),
 	req("image-status.image", "ImageStatus", "image.image", Required, criImage),
 	req("remove-image.image", "RemoveImage", "image.image", Required, criImage),
-}, streamRequests, resourceRequests, securityRequests, mountRequests, imageRequests))
+}, eventsRequests, streamRequests, resourceRequests, securityRequests, mountRequests, imageRequests))
 
 // sentences gives each requirement its sentence, which is the same for all.
 func sentences(table []Requirement) []Requirement {

@@ -22,6 +22,7 @@ const (
 	NoNUL     Check = "holds no NUL byte"
 	OneOf     Check = "is one of %s"
 	IPAddress Check = "is an IP address"
+	CIDRs     Check = "is a list of CIDRs"
 )
 
 // A Requirement is one row of request validation: what Field of the request

@@ -71,6 +71,10 @@ var _ = DescribeTable("An empty name",
 		func(ctx context.Context, t *target.T) error {
 			return answerOf(t.Images.ImageStatus(ctx, &runtimeapi.ImageStatusRequest{}))
 		}),
+	// "CIDR to use for pod IP addresses."
+	call("request.update-config.pod-cidr", "pod_cidr", "UpdateRuntimeConfig with a pod CIDR that is none",
+		func(ctx context.Context, t *target.T) error { return updatePodCIDR(ctx, t, "10.0.0.1") },
+		func(ctx context.Context, t *target.T) error { return updatePodCIDR(ctx, t, "10.0.0.0/8,fd00::/129") }),
 	// "Spec of the image to remove."
 	call("request.remove-image.image", "image.image", "RemoveImage without an image",
 		func(ctx context.Context, t *target.T) error {

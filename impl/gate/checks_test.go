@@ -65,6 +65,10 @@ func ports(numbers ...int32) proto.Message {
 	return pod(c)
 }
 
+func podCIDR(v string) proto.Message {
+	return &runtimeapi.UpdateRuntimeConfigRequest{RuntimeConfig: &runtimeapi.RuntimeConfig{NetworkConfig: &runtimeapi.NetworkConfig{PodCidr: v}}}
+}
+
 func hostIPs(addresses ...string) proto.Message {
 	c := &runtimeapi.PodSandboxConfig{}
 	for _, a := range addresses {
@@ -151,6 +155,9 @@ var checks = []struct {
 	{"environment", row("config.envs[].key", spec.EnvName), env("A.b-c"), "", ""},
 	{"environment: equals", row("config.envs[].key", spec.EnvName), env("A", "B=C"), "config.envs[1].key", "holds '=' or NUL"},
 	{"environment: nul", row("config.envs[].key", spec.EnvName), env("A\x00"), "config.envs[0].key", "holds '=' or NUL"},
+	{"cidrs", row("runtime_config.network_config.pod_cidr", spec.CIDRs), podCIDR("10.0.0.0/8,fd00::/8"), "", ""},
+	{"cidrs: not set", row("runtime_config.network_config.pod_cidr", spec.CIDRs), podCIDR(""), "", ""},
+	{"cidrs: an address", row("runtime_config.network_config.pod_cidr", spec.CIDRs), podCIDR("10.0.0.0/8,10.0.0.1"), "runtime_config.network_config.pod_cidr", "not a list of CIDRs"},
 	{"address", row("config.port_mappings[].host_ip", spec.IPAddress), hostIPs("127.0.0.1", "::1", ""), "", ""},
 	{"address: a name", row("config.port_mappings[].host_ip", spec.IPAddress), hostIPs("127.0.0.1", "localhost"), "config.port_mappings[1].host_ip", "not an IP address"},
 	{"nul", row("config.log_directory", spec.NoNUL), logs("/a"), "", ""},

@@ -162,6 +162,12 @@ func violatesText(r spec.Requirement, v string) string {
 		if _, err := netip.ParseAddr(v); err != nil {
 			return fmt.Sprintf("is %.80q, which is not an IP address", v)
 		}
+	case spec.CIDRs:
+		for cidr := range strings.SplitSeq(v, ",") {
+			if _, err := netip.ParsePrefix(cidr); err != nil {
+				return fmt.Sprintf("is %.80q, which is not a list of CIDRs", v)
+			}
+		}
 	case spec.NoNUL:
 		if strings.Contains(v, "\x00") {
 			return fmt.Sprintf("is %.80q, which holds a NUL byte", v)

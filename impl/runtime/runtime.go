@@ -26,6 +26,7 @@ import (
 	"regexp"
 	"time"
 
+	"github.com/opencontainers/runtime-spec/specs-go/features"
 	"golang.org/x/sys/unix"
 )
 
@@ -79,9 +80,10 @@ type Info struct {
 	Version        string // first line of `runtime --version`, "" if it printed none
 	Monitor        string
 	MonitorVersion string
+	Features       *features.Features // as the runtime tells them; nil if it does not
 }
 
-// New finds both programs and executes each once for its version. It fails if
+// New finds both programs and executes each once for its version, and the runtime for its features. It fails if
 // one of them is missing, can't be executed or hangs; a runtime that merely
 // refuses `--version` is accepted.
 //
@@ -140,6 +142,13 @@ func (r *OCI) probe() error {
 		}
 		*p.line = firstLine(out.stdout.Bytes())
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), probeTimeout)
+	defer cancel()
+	features, err := r.Features(ctx)
+	if err == nil {
+		r.info.Features = features
+	}
+	r.log.Debug("features", "err", err)
 	return nil
 }
 

@@ -19,12 +19,22 @@ func (s *Server) ContainerStatus(ctx context.Context, req *runtimeapi.ContainerS
 	e, _ := s.containers.Get(id)
 	res := &runtimeapi.ContainerStatusResponse{Status: containerStatus(e)}
 	if req.Verbose {
-		res.Info = verboseInfo(map[string]any{
-			"state": e.State.String(), "sandboxID": e.Data.PodID, "handler": e.Data.Handler, "process": e.Data.Process,
-			"privileged": e.Data.Elevated, "journal": e.Journal,
-		})
+		res.Info = s.containerInfo(e)
 	}
 	return res, nil
+}
+
+// containerInfo is what a verbose status adds; sandboxID, pid, runtimeSpec and
+// privileged are called as the peers call them.
+func (s *Server) containerInfo(e ledger.Entry[Container]) map[string]string {
+	info := map[string]any{
+		"sandboxID": e.Data.PodID, "pid": e.Data.Process.PID, "privileged": e.Data.Elevated, "config": e.Data.Config.M,
+		"state": e.State.String(), "handler": e.Data.Handler, "process": e.Data.Process, "journal": e.Journal,
+	}
+	if config, err := s.ociConfig(e.ID); err == nil {
+		info["runtimeSpec"] = config
+	}
+	return verboseInfo(info)
 }
 
 func containerStatus(e ledger.Entry[Container]) *runtimeapi.ContainerStatus {

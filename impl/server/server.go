@@ -61,6 +61,7 @@ type Server struct {
 	reopening flight.Group[struct{}] // logs, by container
 
 	mu      sync.Mutex
+	podCIDR string            // as kubelet told it, "" if it has not
 	watches map[string]*watch // of infra and other containers that may live
 }
 

@@ -3,8 +3,10 @@ package server
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 
+	"golang.org/x/sys/unix"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"ocid/impl/config"
@@ -34,11 +36,11 @@ func (s *Server) Status(_ context.Context, req *runtimeapi.StatusRequest) (*runt
 	}
 	res := &runtimeapi.StatusResponse{
 		Status:   &runtimeapi.RuntimeStatus{Conditions: []*runtimeapi.RuntimeCondition{ready, net}},
-		Features: nil,
+		Features: &runtimeapi.RuntimeFeatures{SupplementalGroupsPolicy: true, MountOptions: true},
 	}
-	names := append([]string{""}, s.Config.HandlerNames()...)
-	for _, name := range names {
-		res.RuntimeHandlers = append(res.RuntimeHandlers, &runtimeapi.RuntimeHandler{Name: name, Features: &runtimeapi.RuntimeHandlerFeatures{}})
+	res.RuntimeHandlers = []*runtimeapi.RuntimeHandler{{Name: "", Features: s.handlerFeatures(s.Config.Runtime.DefaultHandler)}}
+	for _, name := range s.Config.HandlerNames() {
+		res.RuntimeHandlers = append(res.RuntimeHandlers, &runtimeapi.RuntimeHandler{Name: name, Features: s.handlerFeatures(name)})
 	}
 	if req.Verbose {
 		res.Info = s.statusInfo()
@@ -51,7 +53,34 @@ func (s *Server) statusInfo() map[string]string {
 	for name, rt := range s.Runtimes {
 		runtimes[name] = rt.Info()
 	}
-	return verboseInfo(map[string]any{"config": s.Config, "runtimes": runtimes, "pending": s.Book.Pending})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return verboseInfo(map[string]any{"podCIDR": s.podCIDR, "config": s.Config, "runtimes": runtimes, "pending": s.Book.Pending})
+}
+
+// handlerFeatures is what a handler can do, which takes the runtime and the
+// kernel. A runtime that does not tell has none of it.
+func (s *Server) handlerFeatures(name string) *runtimeapi.RuntimeHandlerFeatures {
+	has := &runtimeapi.RuntimeHandlerFeatures{}
+	rt, ok := s.Runtimes[name]
+	if !ok || rt.Info().Features == nil || errors.Is(unix.MountSetattr(-1, "", 0, &unix.MountAttr{}), unix.ENOSYS) {
+		return has
+	}
+	told := rt.Info().Features
+	has.RecursiveReadOnlyMounts = slices.Contains(told.MountOptions, "rro")
+	has.UserNamespaces = !s.Config.Runtime.Handlers[name].VM && told.Linux != nil && slices.Contains(told.Linux.Namespaces, "user")
+	return has
+}
+
+// UpdateRuntimeConfig keeps the pod CIDRs. It is the CNI configuration that
+// decides on addresses.
+func (s *Server) UpdateRuntimeConfig(_ context.Context, req *runtimeapi.UpdateRuntimeConfigRequest) (*runtimeapi.UpdateRuntimeConfigResponse, error) {
+	if cidr := req.GetRuntimeConfig().GetNetworkConfig().GetPodCidr(); cidr != "" {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.podCIDR = cidr
+	}
+	return &runtimeapi.UpdateRuntimeConfigResponse{}, nil
 }
 
 // RuntimeConfig names the cgroup driver.

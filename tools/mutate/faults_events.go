@@ -160,4 +160,31 @@ var faultsEvents = []fault{
 		old: `	if e.State == spec.Absent {
 		delete(pod.containers, e.ID)
 	}`, with: ``},
+
+	{rule: "service.pod-cidr", op: "forgotten", file: "impl/server/status.go",
+		old: `		s.podCIDR = cidr`, with: `		_ = cidr`},
+	{rule: "service.pod-cidr", op: "an empty one clears it", file: "impl/server/status.go",
+		old: `GetPodCidr(); cidr != "" {`, with: `GetPodCidr(); true {`},
+	{rule: "service.features", op: "none", file: "impl/server/status.go",
+		old: `{SupplementalGroupsPolicy: true, MountOptions: true}`, with: `{}`},
+	{rule: "service.features", op: "no mount options", file: "impl/server/status.go",
+		old: `{SupplementalGroupsPolicy: true, MountOptions: true}`, with: `{SupplementalGroupsPolicy: true}`},
+	{rule: "service.handler-features", op: "none", file: "impl/server/status.go",
+		old: `	told := rt.Info().Features`, with: `	told := *rt.Info().Features
+	told.MountOptions, told.Linux = nil, nil`},
+	{rule: "service.handler-features", op: "no recursive read-only mounts", file: "impl/server/status.go",
+		old: `slices.Contains(told.MountOptions, "rro")`, with: `slices.Contains(told.MountOptions, "no")`},
+	{rule: "service.handler-features", op: "not of the default", file: "impl/server/status.go",
+		old: `Name: "", Features: s.handlerFeatures(s.Config.Runtime.DefaultHandler)`, with: `Name: ""`},
+	{rule: "service.handler-features", op: "no user namespaces", file: "impl/server/status.go",
+		old: `has.UserNamespaces = !s`, with: `has.UserNamespaces = s`},
+	{rule: "service.verbose", op: "always", file: "impl/server/sandbox_status.go",
+		old: `	if !verbose {
+		return nil
+	}
+`, with: ``},
+	{rule: "service.verbose", op: "no runtime spec", file: "impl/server/container_status.go",
+		old: `s.ociConfig(e.ID); err == nil {`, with: `s.ociConfig(e.ID); err != nil {`},
+	{rule: "service.verbose", op: "no JSON", file: "impl/server/status.go",
+		old: `map[string]string{"info": string(data)}`, with: `map[string]string{"info": string(data[1:])}`},
 }

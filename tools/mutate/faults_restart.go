@@ -95,9 +95,9 @@ var faultsRestart = []fault{
 	sum, err := digest(req)
 `},
 	{rule: "service.handlers", op: "not the empty name", file: "impl/server/status.go",
-		old: `append([]string{""}, s.Config.HandlerNames()...)`, with: `s.Config.HandlerNames()`},
+		old: `[]*runtimeapi.RuntimeHandler{{Name: "", Features`, with: `[]*runtimeapi.RuntimeHandler{{Name: s.Config.Runtime.DefaultHandler, Features`},
 	{rule: "service.handlers", op: "only the default", file: "impl/server/status.go",
-		old: `append([]string{""}, s.Config.HandlerNames()...)`, with: `[]string{"", s.Config.Runtime.DefaultHandler}`},
+		old: `	for _, name := range s.Config.HandlerNames() {`, with: `	for _, name := range s.Config.HandlerNames()[:0] {`},
 	{rule: "service.cgroup-driver", op: "the other", file: "impl/server/status.go",
 		old: `s.Config.CgroupDriver() == config.CgroupSystemd`, with: `s.Config.CgroupDriver() != config.CgroupSystemd`},
 	{rule: "service.rule-info", op: "no detail", file: "impl/gate/status.go",
