@@ -96,5 +96,21 @@ critest: build $(RUNC)
 crictl-test: build $(RUNC)
 	$(STEP) "crictl" go run ./tools/crictl $(if $(RUNC),--runtime $(abspath $(RUNC)))
 
+# Four workers use a daemon that is built with the race detector.
+DURATION ?= 30m
+soak: build $(RUNC)
+	$(STEP) "build ocid with the race detector" env CGO_ENABLED=1 go build -race -o bin/ocid-race ./cmd/ocid
+	$(STEP) "soak $(DURATION)" go run ./tools/soak --duration $(DURATION) $(if $(RUNC),--runtime $(abspath $(RUNC)))
+
+# Each fuzz target for FUZZTIME. Requests, image references, configuration, and
+# what runtimes and monitors leave.
+FUZZTIME ?= 10m
+fuzz:
+	$(STEP) "fuzz requests" go test ./impl/gate -run '^$$' -fuzz '^FuzzRequest$$' -fuzztime $(FUZZTIME)
+	$(STEP) "fuzz image references" go test ./impl/store/image -run '^$$' -fuzz '^FuzzReference$$' -fuzztime $(FUZZTIME)
+	$(STEP) "fuzz configuration" go test ./impl/config -run '^$$' -fuzz '^FuzzLoad$$' -fuzztime $(FUZZTIME)
+	$(STEP) "fuzz messages" go test ./impl/runtime -run '^$$' -fuzz '^FuzzMessage$$' -fuzztime $(FUZZTIME)
+	$(STEP) "fuzz files" go test ./impl/runtime -run '^$$' -fuzz '^FuzzFiles$$' -fuzztime $(FUZZTIME)
+
 clean:
 	rm -rf bin
