@@ -112,5 +112,12 @@ fuzz:
 	$(STEP) "fuzz messages" go test ./impl/runtime -run '^$$' -fuzz '^FuzzMessage$$' -fuzztime $(FUZZTIME)
 	$(STEP) "fuzz files" go test ./impl/runtime -run '^$$' -fuzz '^FuzzFiles$$' -fuzztime $(FUZZTIME)
 
+# kubelet takes a quarter of an hour to build on two cores.
+bin/kubelet: tools/kubelet/go.mod tools/kubelet/go.sum
+	$(STEP) "build kubelet" go build -C tools/kubelet -ldflags "-X k8s.io/component-base/version.gitVersion=v1.37.2" -o $(CURDIR)/bin/kubelet k8s.io/kubernetes/cmd/kubelet
+
+kubelet-test: build bin/kubelet $(RUNC)
+	$(STEP) "kubelet" go run ./tools/node $(if $(RUNC),--runtime $(abspath $(RUNC)))
+
 clean:
 	rm -rf bin
