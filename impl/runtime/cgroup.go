@@ -24,7 +24,8 @@ func limitFiles() []string {
 }
 
 // cgroupsOf are the directories of a live container's cgroup by controller. A
-// container that has made cgroups of its own below does not change them.
+// container that has made cgroups of its own below does not change them. A
+// hierarchy in which it has none, but is in another's, is left out.
 func cgroupsOf(id string, pid int) (map[string]string, error) {
 	paths, err := cgroups.ParseCgroupFile(filepath.Join("/proc", strconv.Itoa(pid), "cgroup"))
 	if err != nil {
@@ -38,12 +39,12 @@ func cgroupsOf(id string, pid int) (map[string]string, error) {
 	dirs := map[string]string{}
 	for _, m := range mounts {
 		for _, controller := range m.Subsystems {
-			path, ok := paths[controller]
+			path := paths[controller]
 			if unified {
-				path, ok = paths[""]
+				path = paths[""]
 			}
-			if ok {
-				dirs[controller] = filepath.Join(m.Mountpoint, upTo(path, id))
+			if own, ok := upTo(path, id); ok {
+				dirs[controller] = filepath.Join(m.Mountpoint, own)
 			}
 		}
 	}
@@ -51,15 +52,15 @@ func cgroupsOf(id string, pid int) (map[string]string, error) {
 }
 
 // upTo cuts a path behind its first element that ends with the name, as a
-// directory or a scope of systemd's.
-func upTo(path, name string) string {
+// directory or a scope of systemd's; ok is false if none does.
+func upTo(path, name string) (cut string, ok bool) {
 	elements := strings.Split(path, "/")
 	for i, e := range elements {
 		if strings.HasSuffix(strings.TrimSuffix(e, ".scope"), name) {
-			return strings.Join(elements[:i+1], "/")
+			return strings.Join(elements[:i+1], "/"), true
 		}
 	}
-	return path
+	return "", false
 }
 
 // A cgroupFile is a limit as it stands in a cgroup.

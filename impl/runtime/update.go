@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -129,23 +131,20 @@ func joined(err, undo error) error {
 // before, also when it fails half way.
 func setScores(dirs map[string]string, adj int) (before map[int]int, err error) {
 	before = map[int]int{}
-	for _, controller := range []string{"pids", "memory", "cpu"} {
-		dir, ok := dirs[controller]
-		if !ok {
-			continue
-		}
-		all, err := cgroups.GetAllPids(dir)
-		if err != nil {
+	controllers := slices.Sorted(maps.Keys(dirs))
+	if len(controllers) == 0 {
+		return before, errors.New("no cgroup of the container is known")
+	}
+	all, err := cgroups.GetAllPids(dirs[controllers[0]])
+	if err != nil {
+		return before, err
+	}
+	for _, pid := range all {
+		if err := setScore(before, pid, adj); err != nil && !gonePID(err) {
 			return before, err
 		}
-		for _, pid := range all {
-			if err := setScore(before, pid, adj); err != nil && !gonePID(err) {
-				return before, err
-			}
-		}
-		return before, nil
 	}
-	return before, errors.New("no cgroup of the container is known")
+	return before, nil
 }
 
 func setScore(before map[int]int, pid, adj int) error {

@@ -125,10 +125,17 @@ func TestOutOfMemory(t *testing.T) {
 }
 
 func TestUpTo(t *testing.T) {
-	require.Equal(t, "/pods/abc", upTo("/pods/abc", "abc"))
-	require.Equal(t, "/pods/abc", upTo("/pods/abc/own/abc", "abc"))
-	require.Equal(t, "/a.slice/ocid-abc.scope", upTo("/a.slice/ocid-abc.scope/init.scope", "abc"))
-	require.Equal(t, "/elsewhere", upTo("/elsewhere", "abc"))
+	for path, want := range map[string]string{
+		"/pods/abc": "/pods/abc", "/pods/abc/own/abc": "/pods/abc", "/a.slice/ocid-abc.scope/init.scope": "/a.slice/ocid-abc.scope",
+	} {
+		got, ok := upTo(path, "abc")
+		require.True(t, ok)
+		require.Equal(t, want, got)
+	}
+	for _, path := range []string{"", "/", "/elsewhere", "/abcd"} {
+		_, ok := upTo(path, "abc")
+		require.False(t, ok, path)
+	}
 }
 
 func TestUnfinished(t *testing.T) {
@@ -143,4 +150,17 @@ func TestUnfinished(t *testing.T) {
 	} {
 		require.Equal(t, want, unfinished(tail), "%q", tail)
 	}
+}
+
+// What the options of a handler make of the monitor's arguments.
+func TestMonitorIsToldTheCgroupDriverAndTheLogSize(t *testing.T) {
+	l := newLab(t)
+	c := l.bundle("c", "exit 0")
+	plain := l.rt.monitorArgs(c)
+	require.NotContains(t, plain, "--systemd-cgroup")
+	require.NotContains(t, strings.Join(plain, " "), "--log-size-max")
+	l.o.SystemdCgroup, l.o.LogSizeMax = true, 9000
+	args := l.open().monitorArgs(c)
+	require.Contains(t, args, "--systemd-cgroup")
+	require.Contains(t, args, "--log-size-max=9000")
 }
