@@ -16,4 +16,5 @@ const (
 	Unavailable        = codes.Unavailable
 	DataLoss           = codes.DataLoss
 	Unimplemented      = codes.Unimplemented
+	ResourceExhausted  = codes.ResourceExhausted
 )

@@ -79,7 +79,7 @@ func resolve(m protoreflect.MessageDescriptor, path string) (protoreflect.FieldD
 		switch {
 		case fd == nil:
 			return nil, fmt.Errorf("%s has no field %q", m.Name(), name)
-		case i == len(names)-1 && each:
+		case i == len(names)-1 && each && (!fd.IsList() || fd.Message() != nil):
 			return nil, fmt.Errorf("%q ends with []", path)
 		case i == len(names)-1:
 			return fd, nil
@@ -101,11 +101,13 @@ func fits(c Check, fd protoreflect.FieldDescriptor) bool {
 	case Required:
 		return fd.IsList() || fd.Kind() == protoreflect.MessageKind || isText(fd)
 	case Between:
-		return !fd.IsList() && (fd.Kind() == protoreflect.Int32Kind || fd.Kind() == protoreflect.Int64Kind)
+		return fd.Kind() == protoreflect.Int32Kind || fd.Kind() == protoreflect.Int64Kind
 	case Defined, OneOf:
 		return !fd.IsList() && fd.Kind() == protoreflect.EnumKind
 	case Excludes, Needs:
 		return true
+	case OneSet:
+		return fd.Kind() == protoreflect.BoolKind
 	case MaxLength, FileName, Absolute, Inside, Hostname, EnvName, NoNUL, IPAddress, CIDRs:
 		return isText(fd)
 	}
@@ -134,7 +136,7 @@ func strayRequirement(r Requirement) string {
 }
 
 func strayOthers(r Requirement, m protoreflect.MessageDescriptor, fd protoreflect.FieldDescriptor) string {
-	if (r.Check == Excludes || r.Check == Needs || r.Check == OneOf) != (len(r.Other) > 0) {
+	if (r.Check == Excludes || r.Check == Needs || r.Check == OneOf || r.Check == OneSet) != (len(r.Other) > 0) {
 		return "Other belongs to Excludes, Needs and OneOf"
 	}
 	for _, o := range r.Other {

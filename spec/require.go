@@ -3,7 +3,7 @@ package spec
 import "fmt"
 
 // Check is what a requirement demands of a field; the list is closed. Every
-// check but Required passes on a field that is not set.
+// check but Required and OneSet passes on a field that is not set.
 type Check string
 
 // The checks; Other, Lo and Hi are what some of them read besides the field.
@@ -23,6 +23,7 @@ const (
 	OneOf     Check = "is one of %s"
 	IPAddress Check = "is an IP address"
 	CIDRs     Check = "is a list of CIDRs"
+	OneSet    Check = "is set, or %s is"
 )
 
 // A Requirement is one row of request validation: what Field of the request
@@ -33,7 +34,7 @@ type Requirement struct {
 	RPC    string
 	Field  string // "config.metadata.name", "config.mounts[].container_path"
 	Check  Check
-	Other  []string // Excludes, Needs: the other fields, any of them; OneOf: the enum's values
+	Other  []string // Excludes, Needs, OneSet: the other fields, any of them; OneOf: the enum's values
 	Lo, Hi int64    // MaxLength (Hi), Between
 	Code   Code
 }
@@ -45,7 +46,7 @@ func (r Requirement) Demand() string {
 		return r.Field + " " + fmt.Sprintf(string(r.Check), r.Hi)
 	case Between:
 		return r.Field + " " + fmt.Sprintf(string(r.Check), r.Lo, r.Hi)
-	case Excludes, Needs, OneOf:
+	case Excludes, Needs, OneOf, OneSet:
 		return r.Field + " " + fmt.Sprintf(string(r.Check), join(r.Other))
 	}
 	return r.Field + " " + string(r.Check)

@@ -4,6 +4,7 @@ package spec
 const (
 	StepRefuse   StepName = "refuse"
 	StepDrain    StepName = "drain"
+	StepStreams  StepName = "streams"
 	StepWatchers StepName = "watchers"
 	StepStorage  StepName = "storage"
 	StepLedger   StepName = "ledger"
@@ -19,6 +20,8 @@ var shutdown = Plan{Name: "Shutdown", Object: "daemon", Steps: []Step{
 		Rule: must("shutdown.refuse", "A call that arrives after the signal is refused with Unavailable.", shutdownSource).needs(Restart)},
 	{Name: StepDrain, After: []StepName{StepRefuse},
 		Rule: must("shutdown.drain", "A call that runs when the signal arrives has shutdown_timeout to finish.", shutdownSource).needs(Restart)},
+	{Name: StepStreams, After: []StepName{StepRefuse, StepDrain},
+		Rule: must("shutdown.streams", "A stream goes on as long as calls do, and is then ended with the command behind it.", shutdownSource).needs(Restart)},
 	{Name: StepWatchers, After: []StepName{StepDrain},
 		Rule: should("shutdown.watchers", "Watchers of exits and of the CNI configuration end after the last call.", shutdownSource)},
 	{Name: StepStorage, After: []StepName{StepDrain, StepWatchers},

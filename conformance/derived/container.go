@@ -49,6 +49,14 @@ func containerKit() kit {
 				_, err := s.t.Runtime.ReopenContainerLog(ctx, &runtimeapi.ReopenContainerLogRequest{ContainerId: s.id})
 				return "", err
 			},
+			spec.Exec: func(ctx context.Context, s *subject) (string, error) {
+				_, err := s.t.Runtime.Exec(ctx, &runtimeapi.ExecRequest{ContainerId: s.id, Cmd: []string{"true"}, Stdout: true})
+				return "", err
+			},
+			spec.Attach: func(ctx context.Context, s *subject) (string, error) {
+				_, err := s.t.Runtime.Attach(ctx, &runtimeapi.AttachRequest{ContainerId: s.id, Stdout: true})
+				return "", err
+			},
 			spec.SandboxStops: func(ctx context.Context, s *subject) (string, error) { return "", s.pod.Stop(ctx) },
 		},
 		silent: map[spec.Event]func(context.Context, *subject){

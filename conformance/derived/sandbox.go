@@ -38,6 +38,10 @@ func sandboxKit() kit {
 				})
 				return "", err
 			},
+			spec.PortForward: func(ctx context.Context, s *subject) (string, error) {
+				_, err := s.t.Runtime.PortForward(ctx, &runtimeapi.PortForwardRequest{PodSandboxId: s.id})
+				return "", err
+			},
 			spec.JoinSandbox: func(ctx context.Context, s *subject) (string, error) {
 				req := proto.CloneOf(s.create)
 				req.PodSandboxId = s.id

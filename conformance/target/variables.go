@@ -23,9 +23,13 @@ const (
 	VarPrivilegedHandler = "PRIVILEGED_HANDLER" // the privileged one; "" is none
 	VarInfra             = "INFRA"              // "auto" or "always"
 	VarStallTimeout      = "STALL_TIMEOUT"      // of image pulls, as "10s"
-	VarPidsLimit         = "PIDS_LIMIT"         // of each container; "0" is none
-	VarLogSizeMax        = "LOG_SIZE_MAX"       // of each container's log, in bytes; "-1" is none
-	VarDaemon            = "DAEMON"             // path of the daemon's program
+	VarStreamIdle        = "STREAM_IDLE"        // after which an idle stream ends, as "4h"
+	VarStreamURL         = "STREAM_URL"         // how long a stream's URL waits, as "1m"
+	VarStreamCert        = "STREAM_CERT"        // PEM files of the streams' certificate and key
+	VarStreamKey         = "STREAM_KEY"
+	VarPidsLimit         = "PIDS_LIMIT"   // of each container; "0" is none
+	VarLogSizeMax        = "LOG_SIZE_MAX" // of each container's log, in bytes; "-1" is none
+	VarDaemon            = "DAEMON"       // path of the daemon's program
 )
 
 // Variables maps names to the values that ${NAME} in a profile stands for. The

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"net/netip"
 	"path/filepath"
 	"reflect"
 	"regexp"
@@ -28,6 +29,7 @@ var handlerName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
 //	path     an absolute path
 //	socket   an absolute path that fits into a socket address
 //	program  a bare name, to be looked up in $PATH, or an absolute path
+//	ip       an IP address
 //	address  host:port, the host may be left out
 //	a|b|c    one of these words
 //
@@ -45,6 +47,9 @@ func checkValue(check, value string) error {
 		if !slices.Contains(words, value) {
 			return fmt.Errorf("%q is none of %q", value, words)
 		}
+	case check == "ip":
+		_, err := netip.ParseAddr(value)
+		return err
 	case check == "address":
 		return checkAddress(value)
 	case check == "program" && value != "" && !strings.Contains(value, "/"):
@@ -84,6 +89,9 @@ func (c *Config) check(set origins) []error {
 	if len(c.Network.BinDirs) == 0 {
 		bad([]string{"network", "bin_dirs"}, errors.New("no directory"))
 	}
+	c.Streaming.check(func(key, format string, args ...any) {
+		bad([]string{"streaming", key}, fmt.Errorf(format, args...))
+	})
 	c.Runtime.check(func(key, format string, args ...any) {
 		bad([]string{"runtime", key}, fmt.Errorf(format, args...))
 	})
@@ -96,6 +104,18 @@ func (c *Config) check(set origins) []error {
 		}
 	}
 	return errs
+}
+
+func (s *Streaming) check(bad func(key, format string, args ...any)) {
+	if s.Port < 0 || s.Port > 65535 {
+		bad("port", "%d is not between 0 and 65535", s.Port)
+	}
+	if s.TLSKey == "" && s.TLSCert != "" {
+		bad("tls_key", "empty, but tls_cert is %q", s.TLSCert)
+	}
+	if s.TLSCert == "" && s.TLSKey != "" {
+		bad("tls_cert", "empty, but tls_key is %q", s.TLSKey)
+	}
 }
 
 func (r *Runtime) check(bad func(key, format string, args ...any)) {

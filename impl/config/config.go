@@ -14,18 +14,19 @@ package config
 // that overrides it, and `live` says that a running daemon takes a new value
 // when it reads its configuration again.
 type Config struct {
-	Listen          string   `toml:"listen" default:"/run/ocid/ocid.sock" check:"socket" flag:"listen" comment:"Unix socket the CRI services listen on (mode 0600). At most 107 bytes, a limit of the kernel."`
-	Root            string   `toml:"root" default:"/var/lib/ocid" check:"path" flag:"root" comment:"Directory of everything that survives a reboot: images, container layers, records, journal."`
-	RunRoot         string   `toml:"runroot" default:"/run/ocid" check:"path" flag:"runroot" comment:"Directory of everything that does not survive a reboot: runtime state, monitor sockets, exit files."`
-	LogLevel        string   `toml:"log_level" default:"info" check:"debug|info|warn|error" flag:"log-level" live:"yes" comment:"Least severe message that is logged: debug, info, warn or error."`
-	LogFormat       string   `toml:"log_format" default:"text" check:"text|json" flag:"log-format" comment:"Form of the log on standard error: text (key=value) or json."`
-	ShutdownTimeout Duration `toml:"shutdown_timeout" default:"30s" comment:"How long a shutdown waits for calls that are running."`
-	Runtime         Runtime  `toml:"runtime" comment:"OCI runtimes and what surrounds them."`
-	Network         Network  `toml:"network" comment:"Pod networks (CNI) and network namespaces."`
-	Storage         Storage  `toml:"storage" comment:"Image and container layers (containers/storage)."`
-	Image           Image    `toml:"image" comment:"Image transfers. An empty path means the default of containers/image."`
-	Metrics         Metrics  `toml:"metrics" comment:"Prometheus metrics of the daemon itself."`
-	Tracing         Tracing  `toml:"tracing" comment:"OpenTelemetry traces of calls and of the steps of plans."`
+	Listen          string    `toml:"listen" default:"/run/ocid/ocid.sock" check:"socket" flag:"listen" comment:"Unix socket the CRI services listen on (mode 0600). At most 107 bytes, a limit of the kernel."`
+	Root            string    `toml:"root" default:"/var/lib/ocid" check:"path" flag:"root" comment:"Directory of everything that survives a reboot: images, container layers, records, journal."`
+	RunRoot         string    `toml:"runroot" default:"/run/ocid" check:"path" flag:"runroot" comment:"Directory of everything that does not survive a reboot: runtime state, monitor sockets, exit files."`
+	LogLevel        string    `toml:"log_level" default:"info" check:"debug|info|warn|error" flag:"log-level" live:"yes" comment:"Least severe message that is logged: debug, info, warn or error."`
+	LogFormat       string    `toml:"log_format" default:"text" check:"text|json" flag:"log-format" comment:"Form of the log on standard error: text (key=value) or json."`
+	ShutdownTimeout Duration  `toml:"shutdown_timeout" default:"30s" comment:"How long a shutdown waits for calls that are running."`
+	Runtime         Runtime   `toml:"runtime" comment:"OCI runtimes and what surrounds them."`
+	Network         Network   `toml:"network" comment:"Pod networks (CNI) and network namespaces."`
+	Storage         Storage   `toml:"storage" comment:"Image and container layers (containers/storage)."`
+	Image           Image     `toml:"image" comment:"Image transfers. An empty path means the default of containers/image."`
+	Streaming       Streaming `toml:"streaming" comment:"Streams of exec, attach and port-forward, which kubelet and crictl fetch over HTTP."`
+	Metrics         Metrics   `toml:"metrics" comment:"Prometheus metrics of the daemon itself."`
+	Tracing         Tracing   `toml:"tracing" comment:"OpenTelemetry traces of calls and of the steps of plans."`
 }
 
 // Runtime is the table [runtime].
@@ -77,6 +78,16 @@ type Image struct {
 	StallTimeout      Duration `toml:"stall_timeout" default:"5m" comment:"A transfer that receives nothing for this long fails."`
 	Volumes           string   `toml:"volumes" default:"bind" check:"bind|mkdir|ignore" comment:"What becomes of the volumes that an image declares: bind (a directory of the container's own,\nwith a copy of the image's content, writable even if the root filesystem is read-only), mkdir\n(a directory in the root filesystem) or ignore."`
 	Pinned            []string `toml:"pinned" comment:"Images that garbage collection must keep, as full references."`
+}
+
+// Streaming is the table [streaming].
+type Streaming struct {
+	Address     string   `toml:"address" default:"127.0.0.1" check:"ip" comment:"IP address that streams are served on. Who can reach it needs a URL that only the CRI socket\ngives."`
+	Port        int64    `toml:"port" default:"0" comment:"TCP port of the streams. 0: any that is free."`
+	TLSCert     string   `toml:"tls_cert" check:"path?" comment:"PEM file with the certificate of the streams. Empty: plain HTTP. A renewed file is used\nwithout a restart."`
+	TLSKey      string   `toml:"tls_key" check:"path?" comment:"PEM file with the key of tls_cert."`
+	IdleTimeout Duration `toml:"idle_timeout" default:"4h" comment:"A stream on which nothing moves for this long is closed."`
+	URLTimeout  Duration `toml:"url_timeout" default:"1m" comment:"How long the URL of a stream waits for its client."`
 }
 
 // Metrics is the table [metrics].

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 	"google.golang.org/grpc"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+	"k8s.io/klog/v2"
 
 	"ocid/impl/config"
 	"ocid/impl/flow"
@@ -27,6 +28,7 @@ import (
 	"ocid/impl/runtime"
 	"ocid/impl/server"
 	"ocid/impl/store"
+	"ocid/impl/stream"
 	"ocid/impl/telemetry"
 	"ocid/spec"
 )
@@ -63,6 +65,7 @@ type daemon struct {
 	network  *network.Manager
 	runtimes map[string]*runtime.OCI
 	gate     *gate.Gate
+	streams  *stream.Server
 	server   *server.Server
 	grpc     *grpc.Server
 	listener net.Listener
@@ -125,7 +128,7 @@ func (d *daemon) open(ctx context.Context) error {
 	if err := d.openTelemetry(ctx); err != nil {
 		return err
 	}
-	for _, open := range []func() error{d.openLedger, d.openStore, d.openNetwork, d.openRuntimes, d.openServer} {
+	for _, open := range []func() error{d.openLedger, d.openStore, d.openNetwork, d.openRuntimes, d.openStreams, d.openServer} {
 		if err := open(); err != nil {
 			return err
 		}
@@ -187,6 +190,20 @@ func (d *daemon) openRuntimes() error {
 	return nil
 }
 
+// openStreams opens the server of streams, before anybody can ask for one.
+func (d *daemon) openStreams() (err error) {
+	klog.SetSlogLogger(d.log) // of the libraries underneath
+	c := d.cfg.Streaming
+	d.streams, err = stream.Open(stream.Config{
+		Address: c.Address, Port: int(c.Port), CertFile: c.TLSCert, KeyFile: c.TLSKey,
+		IdleTimeout: c.IdleTimeout.Duration, URLTimeout: c.URLTimeout.Duration, Log: d.log,
+	})
+	if err == nil {
+		d.log.Info("serving streams", "address", d.streams.Address())
+	}
+	return err
+}
+
 func (d *daemon) openServer() error {
 	host, err := hostFacts()
 	if err != nil {
@@ -202,7 +219,7 @@ func (d *daemon) openServer() error {
 		d.log.Warn("no infra program: pods that need an infra process are refused", "err", err)
 	}
 	d.server, err = server.New(server.Parts{
-		Book: d.book, Config: d.cfg, DB: d.db, Store: d.store, Images: images, Network: d.network, Runtimes: d.runtimes,
+		Book: d.book, Config: d.cfg, DB: d.db, Store: d.store, Images: images, Network: d.network, Runtimes: d.runtimes, Streams: d.streams,
 		Host: host, Infra: infra, Runner: d.runner, Log: d.log,
 	})
 	if err != nil {

@@ -23,6 +23,7 @@ func (d *daemon) shutdown() error {
 	works := flow.Works{
 		spec.StepRefuse:   {Do: d.refuse},
 		spec.StepDrain:    {Do: d.drain},
+		spec.StepStreams:  {Do: d.endStreams},
 		spec.StepWatchers: {Do: d.endWatchers},
 		spec.StepStorage:  {Do: d.closeStorage},
 		spec.StepLedger:   {Do: func(context.Context) error { return d.db.Close() }},
@@ -67,6 +68,17 @@ func (d *daemon) drain(ctx context.Context) error {
 	return nil
 }
 
+// endStreams ends every stream, with the command behind it. What does not end in
+// time is the next daemon's to end.
+func (d *daemon) endStreams(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, d.cfg.ShutdownTimeout.Duration)
+	defer cancel()
+	if err := d.streams.Close(ctx); err != nil {
+		d.log.Warn("shutdown goes on", "err", err)
+	}
+	return nil
+}
+
 func (d *daemon) endWatchers(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, d.cfg.ShutdownTimeout.Duration)
 	defer cancel()
@@ -97,6 +109,9 @@ func (d *daemon) closeSocket(ctx context.Context) error {
 // abandon closes what a failed start has opened.
 func (d *daemon) abandon() error {
 	var errs []error
+	if d.streams != nil {
+		errs = append(errs, d.endStreams(context.Background()))
+	}
 	if d.server != nil {
 		errs = append(errs, d.endWatchers(context.Background()))
 		d.network = nil

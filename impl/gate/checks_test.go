@@ -84,6 +84,7 @@ var (
 	username = other(row(security_+"run_as_username", spec.Excludes), security_+"run_as_user")
 	byUser   = other(row(security_+"run_as_group", spec.Needs), security_+"run_as_user", security_+"run_as_username")
 	rro      = other(row("config.mounts[].recursive_read_only", spec.Needs), "config.mounts[].readonly")
+	stdin    = other(row("stdin", spec.OneSet), "stdout", "stderr")
 	selinux  = other(row("config.mounts[].selinux_relabel", spec.Excludes), "config.mounts[].readonly")
 	port     = bounds(row("config.port_mappings[].host_port", spec.Between), 1, 65535)
 	mode     = other(row(security_+"namespace_options.pid", spec.OneOf), "POD", "NODE")
@@ -173,6 +174,11 @@ var checks = []struct {
 	{"needs: the second", byUser, security(&runtimeapi.LinuxContainerSecurityContext{RunAsGroup: group, RunAsUsername: "u"}), "", ""},
 	{"needs: not set", byUser, security(nil), "", ""},
 	{"needs: none", byUser, security(&runtimeapi.LinuxContainerSecurityContext{RunAsGroup: group}), security_ + "run_as_group", "is set without " + security_ + "run_as_user or " + security_ + "run_as_username"},
+	{"one set: the field", stdin, &runtimeapi.ExecRequest{Stdin: true}, "", ""},
+	{"one set: another", stdin, &runtimeapi.ExecRequest{Stderr: true}, "", ""},
+	{"one set: none", stdin, &runtimeapi.ExecRequest{Tty: true}, "stdin", "is not set, nor is stdout or stderr"},
+	{"between: in a list of numbers", bounds(row("port[]", spec.Between), 1, 2), &runtimeapi.PortForwardRequest{Port: []int32{1, 3}}, "port[1]", "is 3, not between 1 and 2"},
+
 	{"needs: in the same element", rro, mounts(&runtimeapi.Mount{Readonly: true, RecursiveReadOnly: true}), "", ""},
 	{"needs: in another element", rro, mounts(&runtimeapi.Mount{Readonly: true}, &runtimeapi.Mount{RecursiveReadOnly: true}), "config.mounts[1].recursive_read_only", "is set without config.mounts[].readonly"},
 }

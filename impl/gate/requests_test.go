@@ -66,6 +66,8 @@ func TestEmptyRequestBreaksOnlyRequired(t *testing.T) {
 		case row.Check == spec.Required:
 			refused(t, err, row)
 			require.ErrorContains(t, err, row.Field+" is not set")
+		case row.Check == spec.OneSet:
+			refused(t, err, row)
 		default:
 			require.NoError(t, err, row.ID)
 		}

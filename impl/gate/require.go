@@ -62,6 +62,10 @@ func find(m protoreflect.Message, names []string, prefix string) []spot {
 		var all []spot
 		list := m.Get(fd).List()
 		for i := range list.Len() {
+			if at := fmt.Sprintf("%s[%d]", here, i); fd.Message() == nil {
+				all = append(all, spot{path: at, parent: m, field: fd, value: list.Get(i)})
+				continue
+			}
 			all = append(all, find(list.Get(i).Message(), names[1:], fmt.Sprintf("%s[%d].", here, i))...)
 		}
 		return all
@@ -76,6 +80,9 @@ func violates(r spec.Requirement, m protoreflect.Message, s spot) string {
 			return "is not set"
 		}
 		return ""
+	}
+	if r.Check == spec.OneSet {
+		return violatesOther(r, m, s)
 	}
 	if !s.value.IsValid() {
 		return ""
@@ -125,6 +132,8 @@ func violatesOther(r spec.Requirement, m protoreflect.Message, s spot) string {
 		return "is set together with " + strings.Join(r.Other, " or ")
 	case r.Check == spec.Needs && !set:
 		return "is set without " + strings.Join(r.Other, " or ")
+	case r.Check == spec.OneSet && !set && !s.value.IsValid():
+		return "is not set, nor is " + strings.Join(r.Other, " or ")
 	}
 	return ""
 }

@@ -13,6 +13,7 @@ var (
 	ErrTimeout    = errors.New("command timed out and was killed")    // Exec
 	ErrExecFailed = errors.New("process was not started")             // Exec
 	ErrNoExit     = errors.New("process ended, exit code is unknown") // Exec
+	ErrSlow       = errors.New("client does not read the output")     // Attach
 )
 
 // Error is a failed operation on a container.

@@ -14,79 +14,6 @@ import (
 // besides the runtime's. Most have ended by then; the rest have a pid file.
 const execLook = 500 * time.Millisecond
 
-// execStream is one output of a command: the runtime writes to w, we read r.
-type execStream struct {
-	r, w *os.File
-	kept capped
-	done chan struct{}
-}
-
-func (s *execStream) copy() {
-	defer close(s.done)
-	_, _ = s.kept.ReadFrom(s.r)
-}
-
-// execStreams are a command's outputs. The pipes are ours and not os/exec's,
-// because the reading ends must be closable while the runtime still runs.
-type execStreams struct{ stdout, stderr execStream }
-
-func openExecStreams(limit int64) (*execStreams, error) {
-	if limit <= 0 {
-		limit = DefaultLimit
-	}
-	out := &execStreams{}
-	for _, s := range out.both() {
-		var err error
-		if s.r, s.w, err = os.Pipe(); err != nil {
-			out.close()
-			return nil, err
-		}
-		s.kept.limit, s.done = limit, make(chan struct{})
-	}
-	return out, nil
-}
-
-func (o *execStreams) both() []*execStream { return []*execStream{&o.stdout, &o.stderr} }
-
-// begin reads; the runtime has its ends by now.
-func (o *execStreams) begin() {
-	for _, s := range o.both() {
-		_ = s.w.Close()
-		go s.copy()
-	}
-}
-
-// finish reads what is left, for pipeGrace if somebody keeps the pipes open.
-func (o *execStreams) finish() ExecResult {
-	o.endWithin(pipeGrace)
-	for _, s := range o.both() {
-		<-s.done
-	}
-	return ExecResult{Stdout: o.stdout.kept.Bytes(), Stderr: o.stderr.kept.Bytes()}
-}
-
-func (o *execStreams) endWithin(d time.Duration) {
-	for _, s := range o.both() {
-		_ = s.r.SetReadDeadline(time.Now().Add(d))
-	}
-}
-
-// hangUp closes the reading ends: a later write fails in the writer.
-func (o *execStreams) hangUp() {
-	for _, s := range o.both() {
-		_ = s.r.Close()
-	}
-}
-
-func (o *execStreams) close() {
-	for _, s := range o.both() {
-		if s.r != nil {
-			_ = s.r.Close()
-			_ = s.w.Close()
-		}
-	}
-}
-
 // execWatch follows a command beside the runtime's process that runs it.
 //
 // runc copies the command's output through pipes of its own, and when the
@@ -108,7 +35,7 @@ func (w *execWatch) begin(ctx context.Context) (stop func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		if w.awaitEnd(ctx) && sleep(ctx, pipeGrace) {
+		if w.awaitEnd(ctx) && w.out.silent(ctx) {
 			w.out.hangUp()
 			w.nudge()
 		}

@@ -81,12 +81,19 @@ func procNames() ([]int, error) {
 
 // below picks from all the live processes below root, root excluded: its
 // descendants, and those of its process group and of their sessions, which may
-// have lost their parent. A session is entered by birth only, so one that is not
-// ours began below root. session is one more to count in, 0 for none.
+// have lost their parent. A session is entered by birth only, so one that is
+// neither ours nor one that root was born into began at or below root. session
+// is one more to count in, 0 for none.
 func below(all []stat, root, session int) []stat {
 	ours, _ := unix.Getsid(0)
 	in := map[int]bool{root: true}
 	sessions := map[int]bool{session: true}
+	born := ours
+	for _, s := range all {
+		if s.pid == root && s.session != root {
+			born = s.session
+		}
+	}
 	for grown := true; grown; {
 		grown = false
 		for _, s := range all {
@@ -96,7 +103,7 @@ func below(all []stat, root, session int) []stat {
 				}
 				in[s.pid], grown = true, true
 			}
-			if in[s.pid] && s.session != ours && !sessions[s.session] {
+			if in[s.pid] && s.session != ours && s.session != born && !sessions[s.session] {
 				sessions[s.session], grown = true, true
 			}
 		}

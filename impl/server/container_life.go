@@ -10,7 +10,6 @@ import (
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"ocid/impl/ledger"
-	"ocid/impl/oci"
 	"ocid/impl/runtime"
 	"ocid/spec"
 )
@@ -205,23 +204,28 @@ func (s *Server) ExecSync(ctx context.Context, req *runtimeapi.ExecSyncRequest) 
 	if err := s.containers.Step(ctx, id, spec.ExecSync, ledger.Finish, nil); err != nil {
 		return nil, err
 	}
-	e, _ := s.containers.Get(id)
-	config, err := s.ociConfig(id)
+	rt, process, err := s.command(id, req.Cmd, false)
 	if err != nil {
 		return nil, err
 	}
-	rt, err := s.runtimeOf(e.Data.Handler)
-	if err != nil {
-		return nil, err
-	}
-	res, err := rt.Exec(ctx, id, runtime.Exec{
-		Process: oci.ExecProcess(config, req.Cmd, false), Timeout: time.Duration(req.Timeout) * time.Second,
-	})
+	res, err := rt.Exec(ctx, id, runtime.Exec{Process: process, Timeout: time.Duration(req.Timeout) * time.Second})
 	if errors.Is(err, runtime.ErrTimeout) {
 		return nil, s.refusal("exec.timeout", spec.DeadlineExceeded, "", err)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return &runtimeapi.ExecSyncResponse{Stdout: res.Stdout, Stderr: res.Stderr, ExitCode: res.ExitCode}, nil
+	stdout, stderr := fit(res.Stdout, res.Stderr)
+	return &runtimeapi.ExecSyncResponse{Stdout: stdout, Stderr: stderr, ExitCode: res.ExitCode}, nil
+}
+
+// maxAnswer is how many bytes of output fit into an answer that kubelet takes.
+const maxAnswer = 16<<20 - 1<<10
+
+// fit cuts two outputs so that both together fit into an answer. The shorter one
+// is cut only if it takes more than half.
+func fit(a, b []byte) (fitA, fitB []byte) {
+	roomB := max(maxAnswer/2, maxAnswer-len(a))
+	b = b[:min(len(b), roomB)]
+	return a[:min(len(a), maxAnswer-len(b))], b
 }

@@ -72,6 +72,9 @@ type Container struct {
 
 	Limits kept[*runtimeapi.LinuxContainerResources] `json:"limits"` // that hold
 
+	// StdinClosed is set when a client has come for the stdin that only one gets.
+	StdinClosed bool `json:"stdinClosed,omitempty"`
+
 	FinishedAt int64           `json:"finishedAt,omitempty"`
 	ExitCode   int32           `json:"exitCode"`
 	Reason     string          `json:"reason,omitempty"`

@@ -123,9 +123,11 @@ func (s *Server) askRuntime(ctx context.Context, e ledger.Entry[Container]) erro
 
 func (s *Server) adoptContainer(ctx context.Context, id string, st spec.State) error {
 	e, _ := s.containers.Get(id)
-	if _, err := s.runtimeOf(e.Data.Handler); err != nil {
+	rt, err := s.runtimeOf(e.Data.Handler)
+	if err != nil {
 		return err
 	}
+	logged(s.Log.With("container", id), "a command may be left", rt.EndExecs(id, e.Data.Process))
 	if err := s.containers.Settle(id, st); err != nil {
 		return err
 	}

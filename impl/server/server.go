@@ -26,6 +26,7 @@ import (
 	"ocid/impl/runtime"
 	"ocid/impl/store"
 	"ocid/impl/store/image"
+	"ocid/impl/stream"
 	"ocid/spec"
 )
 
@@ -38,6 +39,7 @@ type Parts struct {
 	Images   *image.Images
 	Network  *network.Manager
 	Runtimes map[string]*runtime.OCI // by handler
+	Streams  *stream.Server
 	Host     oci.Host
 	Infra    string // path of the infra program; "" if there is none
 	Runner   flow.Runner

@@ -1,0 +1,231 @@
+package probe
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"syscall"
+	"time"
+
+	"ocid/conformance/target"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	"google.golang.org/grpc/codes"
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+)
+
+// ticking writes a dot to both outputs now and then, so that a client knows when
+// it is attached, until told to end: it then writes a lot at once and is gone.
+const ticking = `trap 'i=0; while [ $i -lt 2000 ]; do echo tail-$i; i=$((i+1)); done; echo last; echo last-err >&2; exit 0' USR1
+while :; do echo .; echo : >&2; sleep 0.02; done`
+
+func attach(ctx context.Context, c *target.Container, tty bool) error {
+	return answerOf(c.T.Runtime.Attach(ctx, &runtimeapi.AttachRequest{ContainerId: c.ID, Stdout: true, Tty: tty}))
+}
+
+// "Attach prepares a streaming endpoint to attach to a running container, and
+// returns the address." (cri-api v1)
+var _ = Describe("Attach", func() {
+	It("shows a container's first output to a client that came before the start", target.Covers("stream.attach.live"), streamLimit, func(ctx SpecContext) {
+		c := target.Current().Pod(ctx).Create(ctx, target.Shell("echo first; echo second"))
+		var out target.Output
+		a := attached(ctx, c, target.SPDY, target.Client{Stdout: &out})
+		a.expectWaiting("a client of a container that has not started")
+		Expect(c.Start(ctx)).To(Succeed())
+		Expect(ended(ctx, a)).To(Succeed())
+		Expect(out.String()).To(Equal("first\nsecond\n"))
+	})
+
+	It("is refused by a container that has ended", target.Covers("stream.attach.ended"), streamLimit, func(ctx SpecContext) {
+		t := target.Current()
+		err := attach(ctx, ranOut(ctx, t.Pod(ctx), "true"), false)
+		t.ExpectCode(err, codes.FailedPrecondition)
+		t.ExpectRule(err, "stream.attach.ended")
+	})
+
+	It("is refused for an unknown container", target.Covers("stream.attach.absent"), streamLimit, func(ctx SpecContext) {
+		t := target.Current()
+		err := attach(ctx, nobody(t), false)
+		t.ExpectCode(err, codes.NotFound)
+		t.ExpectRule(err, "stream.attach.absent")
+	})
+
+	// "tty: Whether the process being attached is running in a TTY. This must match
+	// the TTY setting in the ContainerConfig." (cri-api v1)
+	It("is refused with a tty that is not the container's", target.Covers("stream.attach.tty"), streamLimit, func(ctx SpecContext) {
+		t := target.Current()
+		p := t.Pod(ctx)
+		plain, terminal := p.Run(ctx), p.Run(ctx, withTerminal())
+		for _, err := range []error{attach(ctx, plain, true), attach(ctx, terminal, false)} {
+			t.ExpectCode(err, codes.InvalidArgument)
+			t.ExpectRule(err, "stream.attach.tty")
+		}
+		Expect(attach(ctx, plain, false)).To(Succeed())
+		Expect(attach(ctx, terminal, true)).To(Succeed())
+	})
+})
+
+var _ = Describe("An attached client", func() {
+	for _, via := range target.Transports() {
+		It("gets the output to the last byte over "+string(via), target.Covers("stream.attach.output", "stream.protocols"), streamLimit, func(ctx SpecContext) {
+			c := target.Current().Pod(ctx).Run(ctx, target.Shell(ticking))
+			var out, errs target.Output
+			a := attached(ctx, c, via, target.Client{Stdout: &out, Stderr: &errs})
+			awaitOutput(ctx, &out, ".\n")
+			awaitOutput(ctx, &errs, ":\n")
+			Expect(syscall.Kill(c.Init().PID, syscall.SIGUSR1)).To(Succeed())
+			Expect(ended(ctx, a)).To(Succeed())
+			Expect(out.String()).To(HaveSuffix("tail-1999\nlast\n"))
+			Expect(strings.Count(out.String(), "tail-")).To(Equal(2000))
+			Expect(strings.ReplaceAll(errs.String(), ":\n", "")).To(Equal("last-err\n"), "stderr apart")
+		})
+	}
+
+	It("is one of several", target.Covers("stream.attach.several"), streamLimit, func(ctx SpecContext) {
+		c := target.Current().Pod(ctx).Run(ctx, target.Shell(ticking))
+		outs := make([]target.Output, 3)
+		var all []*aside[struct{}]
+		for i := range outs {
+			all = append(all, attached(ctx, c, target.Transports()[i%2], target.Client{Stdout: &outs[i]}))
+		}
+		for i := range outs {
+			awaitOutput(ctx, &outs[i], ".\n")
+		}
+		Expect(syscall.Kill(c.Init().PID, syscall.SIGUSR1)).To(Succeed())
+		for i, a := range all {
+			Expect(ended(ctx, a)).To(Succeed())
+			Expect(outs[i].String()).To(HaveSuffix("tail-1999\nlast\n"), "client %d", i)
+		}
+	})
+
+	It("leaves stdin open for the next one", target.Covers("stream.attach.stdin"), streamLimit, func(ctx SpecContext) {
+		c := target.Current().Pod(ctx).Run(ctx, target.Shell("while read line; do echo got $line; done; echo end"), interactive(false))
+		for i := range 2 {
+			converse(ctx, c, target.Transports()[i], fmt.Sprint("line", i))
+		}
+		Expect(c.State(ctx)).To(Equal(runtimeapi.ContainerState_CONTAINER_RUNNING))
+	})
+
+	It("closes stdin_once by ending its input, and not by leaving if it only reads", target.Covers("stream.attach.stdin-once"), streamLimit, func(ctx SpecContext) {
+		p := target.Current().Pod(ctx)
+		c := p.Run(ctx, target.Shell("echo ready; while :; do echo .; sleep 0.02; done & while read line; do echo got $line; done; echo end; kill $!"), interactive(true))
+		for _, via := range target.Transports() { // these leave
+			mine, leave := context.WithCancel(ctx)
+			var out target.Output
+			with := target.Client{Stdout: &out}
+			url := attachURL(ctx, c, with)
+			a := beginCall(func() error { return with.Stream(mine, via, url) })
+			awaitOutput(ctx, &out, ".")
+			leave()
+			_ = ended(ctx, a)
+		}
+		var out target.Output
+		r, w := inputPair()
+		a := attached(ctx, c, target.SPDY, target.Client{Stdin: r, Stdout: &out})
+		_, err := w.Write([]byte("hello\n"))
+		Expect(err).NotTo(HaveOccurred())
+		awaitOutput(ctx, &out, "got hello\n")
+		Expect(out.String()).NotTo(ContainSubstring("end"))
+		Expect(w.Close()).To(Succeed())
+		Expect(ended(ctx, a)).To(Succeed())
+		Expect(out.String()).To(HaveSuffix("end\n"))
+		awaitState(ctx, c, isExited)
+	})
+
+	It("closes stdin_once by leaving", target.Covers("stream.attach.stdin-once"), streamLimit, func(ctx SpecContext) {
+		c := target.Current().Pod(ctx).Run(ctx, target.Shell("while read line; do echo got $line; done; exit 3"), interactive(true))
+		mine, leave := context.WithCancel(ctx)
+		var out target.Output
+		r, w := inputPair()
+		with := target.Client{Stdin: r, Stdout: &out}
+		url := attachURL(ctx, c, with)
+		a := beginCall(func() error { return with.Stream(mine, target.SPDY, url) })
+		_, err := w.Write([]byte("hello\n"))
+		Expect(err).NotTo(HaveOccurred())
+		awaitOutput(ctx, &out, "got hello\n")
+		leave()
+		_ = ended(ctx, a)
+		awaitState(ctx, c, isExited)
+		Expect(c.Status(ctx).GetExitCode()).To(BeEquivalentTo(3))
+	})
+
+	It("has the container's terminal", target.Covers("stream.attach.resize"), streamLimit, func(ctx SpecContext) {
+		c := target.Current().Pod(ctx).Run(ctx, target.Shell("while :; do stty size; sleep 0.02; done"), withTerminal())
+		for _, via := range target.Transports() {
+			var out target.Output
+			mine, leave := context.WithCancel(ctx)
+			with := target.Client{Stdout: &out, Terminal: newTerminal(101, 37)}
+			url := attachURL(ctx, c, with)
+			a := beginCall(func() error { return with.Stream(mine, via, url) })
+			awaitOutput(ctx, &out, "37 101\r\n")
+			with.Terminal.Resize(55, 22)
+			awaitOutput(ctx, &out, "22 55\r\n")
+			leave()
+			_ = ended(ctx, a)
+		}
+		Expect(c.Stop(ctx, 0)).To(Succeed())
+	})
+
+	It("that does not read holds up nobody", target.Covers("stream.attach.slow"), streamLimit, func(ctx SpecContext) {
+		c := target.Current().Pod(ctx).Run(ctx, interactive(false), unlogged(),
+			target.Shell("while :; do echo .; sleep 0.02; done & read line; kill $!; yes 0123456789abcde | head -c 60000000; echo done > /dev/shm/done; sleep 40091"))
+		stuck := &stuckWriter{first: make(chan struct{}), free: make(chan struct{})}
+		DeferCleanup(func() { close(stuck.free) })
+		a := attached(ctx, c, target.SPDY, target.Client{Stdout: stuck})
+		Eventually(ctx, stuck.first).WithTimeout(happensIn).Should(BeClosed())
+		r, w := inputPair()
+		typist := attached(ctx, c, target.SPDY, target.Client{Stdin: r})
+		_, err := w.Write([]byte("go\n"))
+		Expect(err).NotTo(HaveOccurred())
+		Eventually(ctx, func() bool { return running(c, "40091") }).WithTimeout(10*time.Second).Should(BeTrue(), "the container has to write on")
+		Expect(c.Stop(ctx, 0)).To(Succeed())
+		Expect(ended(ctx, typist)).To(Succeed())
+		_ = a
+	})
+
+	It("can come after the daemon was restarted", target.Covers("stream.attach.restart"), restartLimit, func(ctx SpecContext) {
+		t := target.Current()
+		t.Need(target.FeatureRestart)
+		c := t.Pod(ctx).Run(ctx, target.Shell("while read line; do echo got $line; done; echo end"), interactive(false))
+		converse(ctx, c, target.SPDY, "before")
+		Expect(t.Restart(ctx, syscall.SIGTERM)).To(Succeed())
+		converse(ctx, c, target.SPDY, "after")
+		crash(ctx, t)
+		converse(ctx, c, target.WebSocket, "crash")
+		Expect(c.State(ctx)).To(Equal(runtimeapi.ContainerState_CONTAINER_RUNNING))
+	})
+})
+
+// converse attaches to a container that answers each line, and leaves.
+func converse(ctx context.Context, c *target.Container, via target.Transport, line string) {
+	GinkgoHelper()
+	mine, leave := context.WithCancel(ctx)
+	defer leave()
+	var out target.Output
+	r, w := inputPair()
+	with := target.Client{Stdin: r, Stdout: &out}
+	url := attachURL(ctx, c, with)
+	a := beginCall(func() error { return with.Stream(mine, via, url) })
+	_, err := io.WriteString(w, line+"\n")
+	Expect(err).NotTo(HaveOccurred())
+	awaitOutput(ctx, &out, "got "+line+"\n")
+	leave()
+	_ = ended(ctx, a)
+}
+
+// stuckWriter takes the first write and no more until it is freed.
+type stuckWriter struct {
+	first, free chan struct{}
+	n           int
+}
+
+func (s *stuckWriter) Write(p []byte) (int, error) {
+	if s.n++; s.n == 1 {
+		close(s.first)
+		return len(p), nil
+	}
+	<-s.free
+	return len(p), nil
+}
