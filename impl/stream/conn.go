@@ -69,6 +69,9 @@ func (l *listener) stop(ctx context.Context) error {
 	}
 	l.mu.Unlock()
 	err := l.Close()
+	if errors.Is(err, net.ErrClosed) {
+		err = nil // stopped before
+	}
 	done := make(chan struct{})
 	go func() { l.serving.Wait(); close(done) }()
 	select {
