@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// descriptors counts this process's open files.
-func descriptors(t *testing.T) int {
+// openFiles counts this process's open files.
+func openFiles(t *testing.T) int {
 	fds, err := os.ReadDir("/proc/self/fd")
 	require.NoError(t, err)
 	return len(fds)
@@ -68,7 +68,7 @@ func TestManyExecs(t *testing.T) {
 		return err
 	}
 	require.NoError(t, one(0))
-	fds, routines, began := descriptors(t), goruntime.NumGoroutine(), time.Now()
+	fds, routines, began := openFiles(t), goruntime.NumGoroutine(), time.Now()
 	errs := make(chan error, 4)
 	var group sync.WaitGroup
 	for w := range 4 {
@@ -89,7 +89,7 @@ func TestManyExecs(t *testing.T) {
 	require.NotContains(t, l.inside("c"), "sleep 403")
 	l.requireNoExecFiles("c")
 	require.Eventually(t, func() bool { return goruntime.NumGoroutine() <= routines }, 5*time.Second, 10*time.Millisecond, "goroutines")
-	require.LessOrEqual(t, descriptors(t), fds)
+	require.LessOrEqual(t, openFiles(t), fds)
 	var mem goruntime.MemStats
 	goruntime.GC()
 	goruntime.ReadMemStats(&mem)
