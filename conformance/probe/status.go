@@ -10,6 +10,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	"google.golang.org/grpc/codes"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
@@ -35,6 +36,17 @@ func serviceInfo(ctx context.Context, t *target.T) map[string]any {
 	resp, err := t.Runtime.Status(ctx, &runtimeapi.StatusRequest{Verbose: true})
 	return infoOf(resp.GetInfo(), err)
 }
+
+// "Unimplemented" is what kubelet reads as "does without": it falls back to
+// another call or goes on.
+var _ = Describe("A call that the daemon does not have", target.Covers("service.unimplemented"), func() {
+	It("is Unimplemented", requestLimit, func(ctx SpecContext) {
+		t := target.Current()
+		_, err := t.Runtime.RestorePod(ctx, &runtimeapi.RestorePodRequest{})
+		t.ExpectCode(err, codes.Unimplemented)
+		t.ExpectRule(err, "service.unimplemented")
+	})
+})
 
 // "CIDR to use for pod IP addresses. If the CIDR is empty, runtimes should omit
 // it." (cri-api v1, NetworkConfig)

@@ -25,6 +25,7 @@ func TestUnimplementedStaysUnimplemented(t *testing.T) {
 	s, _ := status.FromError(err)
 	require.Equal(t, codes.Unimplemented, s.Code())
 	require.Equal(t, "method ContainerStats not implemented", s.Message())
+	require.Equal(t, "service.unimplemented", reasonOf(t, s))
 }
 
 // A list in a message that is not there has no elements, so nothing of an

@@ -54,7 +54,8 @@ func TestStatusOfAnError(t *testing.T) {
 		"deadline":           {fmt.Errorf("waiting: %w", context.DeadlineExceeded), codes.DeadlineExceeded, "", "waiting: context deadline exceeded"},
 		"cancelled":          {fmt.Errorf("waiting: %w", context.Canceled), codes.Canceled, "", "waiting: context canceled"},
 		"step past deadline": {&flow.StepError{Step: step.Step, Err: context.DeadlineExceeded}, codes.DeadlineExceeded, "sandbox.run.network", "sandbox.run.network: context deadline exceeded"},
-		"anything":           {errors.New("broken"), codes.Internal, "", "broken"},
+		"ruled":              {&gate.Ruled{Rule: "container.start.fails", Err: context.DeadlineExceeded}, codes.DeadlineExceeded, "container.start.fails", "container.start.fails: context deadline exceeded"},
+		"anything":           {errors.New("broken"), codes.Internal, "service.internal", "service.internal: broken"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			res, err := answers(c.err)

@@ -3,6 +3,7 @@ package gate
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -27,14 +28,30 @@ func (c *Coded) Error() string { return c.Err.Error() }
 
 func (c *Coded) Unwrap() error { return c.Err }
 
+// A Ruled error is a failure that a promise speaks for; its code is its cause's.
+type Ruled struct {
+	Rule spec.ID
+	Err  error
+}
+
+func (r *Ruled) Error() string { return string(r.Rule) + ": " + r.Err.Error() }
+
+func (r *Ruled) Unwrap() error { return r.Err }
+
+// RuleID names the promise for the client.
+func (r *Ruled) RuleID() spec.ID { return r.Rule }
+
 // toStatus makes the status of an error: the row's code and name if a row
 // refused, the code that a cause asks for, or Internal.
 func toStatus(err error) error {
 	var refusal *spec.Refusal
 	var coded *Coded
 	code, rule := codes.Internal, spec.ID("")
-	if _, ok := err.(interface{ GRPCStatus() *status.Status }); ok {
-		return err // Unimplemented, as the generated code has it
+	if s, ok := err.(interface{ GRPCStatus() *status.Status }); ok { // of the generated code, or of the connection
+		if s.GRPCStatus().Code() == codes.Unimplemented {
+			return withRule(s.GRPCStatus(), "service.unimplemented")
+		}
+		return err
 	}
 	switch {
 	case errors.As(err, &refusal):
@@ -50,7 +67,14 @@ func toStatus(err error) error {
 	if rule == "" && errors.As(err, &ruled) {
 		rule = ruled.RuleID()
 	}
-	s := status.New(code, short(err.Error()))
+	if rule == "" && code == codes.Internal {
+		rule, err = "service.internal", fmt.Errorf("service.internal: %w", err)
+	}
+	return withRule(status.New(code, short(err.Error())), rule)
+}
+
+// withRule adds the name of the rule, if there is one, for machines.
+func withRule(s *status.Status, rule spec.ID) error {
 	if rule != "" {
 		if with, derr := s.WithDetails(&errdetails.ErrorInfo{Reason: string(rule), Domain: Domain}); derr == nil {
 			s = with

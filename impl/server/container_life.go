@@ -9,6 +9,7 @@ import (
 
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
+	"ocid/impl/gate"
 	"ocid/impl/ledger"
 	"ocid/impl/runtime"
 	"ocid/spec"
@@ -40,7 +41,7 @@ func (s *Server) startContainer(ctx context.Context, id string) error {
 		err = s.startInRuntime(ctx, id, &e.Data)
 	}
 	if err != nil {
-		return errors.Join(err, s.startFailed(context.WithoutCancel(ctx), id, &e.Data, err))
+		return &gate.Ruled{Rule: "container.start.fails", Err: errors.Join(err, s.startFailed(context.WithoutCancel(ctx), id, &e.Data, err))}
 	}
 	return nil
 }

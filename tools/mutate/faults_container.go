@@ -163,7 +163,7 @@ var faultsContainer = []fault{
 		old: `s.refusal("container.create.mount-missing", spec.InvalidArgument,`, with: `s.refusal("container.create.mount-missing", spec.FailedPrecondition,`},
 
 	{rule: "container.start.fails", op: "no status", file: "impl/server/container_life.go",
-		old: `return errors.Join(err, s.startFailed(context.WithoutCancel(ctx), id, &e.Data, err))`, with: `return errors.Join(err, s.killContainer(context.WithoutCancel(ctx), id, &e.Data))`},
+		old: `return &gate.Ruled{Rule: "container.start.fails", Err: errors.Join(err, s.startFailed(context.WithoutCancel(ctx), id, &e.Data, err))}`, with: `return &gate.Ruled{Rule: "container.start.fails", Err: errors.Join(err, s.killContainer(context.WithoutCancel(ctx), id, &e.Data))}`},
 	{rule: "container.start.fails", op: "no reason", file: "impl/server/container_life.go",
 		old: `startFailedReason = "StartError"`, with: `startFailedReason = ""`},
 	{rule: "container.start.fails", op: "another exit code", file: "impl/server/container_life.go",
@@ -173,7 +173,8 @@ var faultsContainer = []fault{
 	{rule: "container.start.fails", op: "its process lives", file: "impl/server/container_life.go",
 		old: `		s.killContainer(ctx, id, c))`, with: `		nil)`},
 	{rule: "container.start.fails", op: "is no error", file: "impl/server/container_life.go",
-		old: `return errors.Join(err, s.startFailed(context.WithoutCancel(ctx), id, &e.Data, err))`, with: `return s.startFailed(context.WithoutCancel(ctx), id, &e.Data, err)`},
+		old: `return &gate.Ruled{Rule: "container.start.fails", Err: errors.Join(err, s.startFailed(context.WithoutCancel(ctx), id, &e.Data, err))}`, with: `_ = gate.Ruled{}
+		return s.startFailed(context.WithoutCancel(ctx), id, &e.Data, err)`},
 
 	{rule: "container.status.exit", op: "no exit code", file: "impl/server/container_life.go",
 		old: `exit.At.UnixNano(), exit.Code, "Completed"`, with: `exit.At.UnixNano(), 0, "Completed"`},

@@ -187,4 +187,9 @@ var faultsEvents = []fault{
 		old: `s.ociConfig(e.ID); err == nil {`, with: `s.ociConfig(e.ID); err != nil {`},
 	{rule: "service.verbose", op: "no JSON", file: "impl/server/status.go",
 		old: `map[string]string{"info": string(data)}`, with: `map[string]string{"info": string(data[1:])}`},
+
+	{rule: "service.unimplemented", op: "no rule", file: "impl/gate/status.go",
+		old: `return withRule(s.GRPCStatus(), "service.unimplemented")`, with: `return err`},
+	{rule: "service.unimplemented", op: "another code", file: "impl/gate/status.go",
+		old: `			return withRule(s.GRPCStatus(), "service.unimplemented")`, with: `			return withRule(status.New(codes.Internal, "no"), "service.unimplemented")`},
 }

@@ -107,11 +107,11 @@ var faultsRestart = []fault{
 	{rule: "service.rule-info", op: "another domain", file: "impl/gate/status.go",
 		old: `const Domain = "ocid"`, with: `const Domain = "cri"`},
 	{rule: "service.rule-info", op: "not in the message", file: "impl/gate/status.go",
-		old: `	s := status.New(code, short(err.Error()))`, with: `	text := err.Error()
+		old: `	return withRule(status.New(code, short(err.Error())), rule)`, with: `	text := err.Error()
 	if refusal != nil {
 		text = refusal.Object + " " + refusal.Reason
 	}
-	s := status.New(code, text)`},
+	return withRule(status.New(code, text), rule)`},
 	{rule: "service.rule-info", op: "not of steps", file: "impl/gate/status.go",
 		old: `if rule == "" && errors.As(err, &ruled) {`, with: `if rule != "" && errors.As(err, &ruled) {`},
 }
