@@ -54,6 +54,22 @@ type world struct {
 	podID     string
 	container *runtimeapi.CreateContainerRequest
 	ctrID     string
+	volumes   bool // the container has some, of each sort
+}
+
+// Where the users of a pod with a user namespace are on the host.
+const (
+	usersFrom = 300_000
+	usersMany = 65_536
+)
+
+// addVolumes gives the container what the daemon itself has to mount for it.
+func addVolumes(c *runtimeapi.ContainerConfig) {
+	ids := []*runtimeapi.IDMapping{{HostId: usersFrom, Length: usersMany}}
+	c.Mounts = []*runtimeapi.Mount{
+		{ContainerPath: "/image", Image: &runtimeapi.ImageSpec{Image: c.GetImage().GetImage()}, ImageSubPath: "etc"},
+		{ContainerPath: "/mapped", HostPath: "/usr", Readonly: true, UidMappings: ids, GidMappings: ids},
+	}
 }
 
 // attempt kills the daemon at the moment, starts it, repeats the call, uses
@@ -69,6 +85,10 @@ func attempt(ctx context.Context, t *target.T, m trial) (err error) {
 		err = errors.Join(err, os.RemoveAll(order(t)), t.EndCase(context.WithoutCancel(ctx)))
 	}()
 	w := &world{t: t, pod: t.PodRequest(target.SharedPID())}
+	if book := spec.Default(); m.plan == book.CreateContainer.Name || m.plan == book.RemoveContainer.Name {
+		w.pod = t.PodRequest(target.UserNamespace(usersFrom, usersMany)) // so that mounts are mapped
+		w.volumes = true
+	}
 	if err := w.prepare(ctx, m.plan); err != nil {
 		return fmt.Errorf("prepare: %w", err)
 	}
@@ -120,6 +140,9 @@ func (w *world) prepare(ctx context.Context, plan string) error {
 	}
 	pod := &target.Pod{T: w.t, ID: w.podID, Config: w.pod.Config}
 	w.container = pod.ContainerRequest()
+	if w.volumes {
+		addVolumes(w.container.GetConfig())
+	}
 	if plan == book.CreateContainer.Name {
 		return nil
 	}
