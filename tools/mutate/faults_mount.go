@@ -11,7 +11,7 @@ var faultsMount = []fault{
 	{rule: "mount.over", op: "the daemon's wins", file: "impl/oci/mounts.go",
 		old: `return merge(merge(defaults, in.ExtraMounts), own), propagation, nil`, with: `return merge(own, merge(defaults, in.ExtraMounts)), propagation, nil`},
 	{rule: "mount.root", op: "only the shortest name", file: "impl/server/mounts.go",
-		old: `if path.Join("/", m.GetContainerPath()) == "/" {`, with: `if m.GetContainerPath() == "/" {`},
+		old: `if path.Join("/", m.GetContainerPath()) == "/" {`, with: `if path.Clean(m.GetContainerPath()) == m.GetContainerPath() && m.GetContainerPath() == "/" {`},
 	{rule: "mount.propagation", op: "all private", file: "impl/oci/bind.go",
 		old: `options := append([]string{"rbind", p.mount, accessOption(m)}`, with: `options := append([]string{"rbind", "rprivate", accessOption(m)}`},
 	{rule: "mount.propagation", op: "from the host alone", file: "impl/oci/bind.go",
@@ -88,7 +88,7 @@ var faultsMount = []fault{
 		old: `		return "", &volumeError{spec.InvalidArgument, "volume.image.sub-path",`, with: `		return root, nil
 		return "", &volumeError{spec.InvalidArgument, "volume.image.sub-path",`},
 	{rule: "volume.image.sub-path", op: "records are left", file: "impl/server/volumes.go",
-		old: `			errs = append(errs, s.Store.Delete(volumeID(id, i)))`, with: ``},
+		old: `			errs = append(errs, s.Store.Delete(volumeID(id, i)))`, with: `			_ = volumeID(id, i)`},
 	{rule: "volume.image.used", op: "let go at the exit", file: "impl/server/volumes.go",
 		old: `			errs = append(errs, s.Store.Unmount(volumeID(id, i)))`, with: `			errs = append(errs, s.Store.Delete(volumeID(id, i)))`},
 	{rule: "volume.image.exited", op: "stays mounted", file: "impl/server/volumes.go",
@@ -99,7 +99,7 @@ var faultsMount = []fault{
 		old: `	return os.Rename(half, volume)`, with: `	_ = os.Chown(half, 0, 0)
 	return os.Rename(half, volume)`},
 	{rule: "volume.declared", op: "of all", file: "impl/store/volume.go",
-		old: `	volume := filepath.Join(dir, volumesDir, hex`, with: `	volume := filepath.Join(s.root, volumesDir, hex`},
+		old: `	volume := filepath.Join(dir, volumesDir, hex`, with: `	volume := filepath.Join(filepath.Dir(dir), volumesDir, hex`},
 	{rule: "volume.declared", op: "the root filesystem's", file: "impl/server/volumes.go",
 		old: `case s.Config.Image.Volumes == config.VolumesMkdir:`, with: `case s.Config.Image.Volumes != config.VolumesMkdir:`},
 	{rule: "volume.declared.over", op: "is below", file: "impl/server/volumes.go",
@@ -155,7 +155,7 @@ var faultsMount = []fault{
 	{rule: "userns.kernel", op: "never refused", file: "impl/server/userns.go",
 		old: `	case ownKernel:`, with: `	case false:`},
 	{rule: "userns.other", op: "any", file: "impl/server/userns.go",
-		old: `		if !proto.Equal(userns(own), userns(sb.Config.M)) {`, with: `		if own == nil {`},
+		old: `		if !proto.Equal(userns(own), userns(sb.Config.M)) {`, with: `		if own == nil && !proto.Equal(userns(own), userns(sb.Config.M)) {`},
 
 	{rule: "container.namespaces.target", op: "its own", file: "impl/server/container_works.go",
 		old: `	ns.PID = pid.PID
