@@ -116,6 +116,16 @@ var _ = Describe("ReopenContainerLog", func() {
 		Expect(textOf(criLines(string(old)), "stdout")).To(Equal("before\n"))
 	})
 
+	It("returns when the new file is there, each time", target.Covers("container.log.reopen"), containerLimit, func(ctx SpecContext) {
+		c := target.Current().Pod(ctx).Run(ctx, target.Shell("while :; do echo line; done"))
+		awaitLog(ctx, c, "line")
+		for n := range 30 {
+			Expect(answerOf(rotate(ctx, c, n))).To(Succeed())
+			Expect(logFile(c)).To(BeARegularFile(), "after rotation %d", n)
+		}
+		Expect(c.Stop(ctx, 0)).To(Succeed())
+	})
+
 	for _, sig := range ends {
 		It("works after a restart of the daemon by "+sig.String(), target.Covers("container.log.reopen"), restartLimit, func(ctx SpecContext) {
 			t := target.Current()
@@ -242,7 +252,8 @@ var _ = Describe("A container's log", func() {
 		t := target.Current()
 		const limit = 16384
 		Expect(t.Reconfigure(ctx, map[string]string{target.VarLogSizeMax: fmt.Sprint(limit)})).To(Succeed())
-		c := t.Pod(ctx).Run(ctx, target.Shell(`i=0; while [ $i -lt 2000 ]; do echo "line $i"; i=$((i+1)); done; echo end; sleep 1000`))
+		// Some 24 KB: more than the limit, and less than the limit twice.
+		c := t.Pod(ctx).Run(ctx, target.Shell(`i=0; while [ $i -lt 450 ]; do echo "line $i"; i=$((i+1)); done; echo end; sleep 1000`))
 		awaitLog(ctx, c, " end\n")
 		log := logOf(c)
 		Expect(len(log)).To(And(BeNumerically("<=", limit), BeNumerically(">", 0)))
