@@ -31,6 +31,10 @@ func containerKit() kit {
 			spec.StartContainer:  startContainer,
 			spec.StopContainer:   stopContainer,
 			spec.RemoveContainer: removeContainer,
+			spec.ContainerStats: func(ctx context.Context, s *subject) (string, error) {
+				_, err := s.t.Runtime.ContainerStats(ctx, &runtimeapi.ContainerStatsRequest{ContainerId: s.id})
+				return "", err
+			},
 			spec.ContainerStatus: func(ctx context.Context, s *subject) (string, error) {
 				_, err := s.t.Runtime.ContainerStatus(ctx, &runtimeapi.ContainerStatusRequest{ContainerId: s.id})
 				return "", err

@@ -28,6 +28,10 @@ func sandboxKit() kit {
 			spec.RunOther:         func(ctx context.Context, s *subject) (string, error) { return run(ctx, s.t, s.runOther) },
 			spec.StopPodSandbox:   stopSandbox,
 			spec.RemovePodSandbox: removeSandbox,
+			spec.PodSandboxStats: func(ctx context.Context, s *subject) (string, error) {
+				_, err := s.t.Runtime.PodSandboxStats(ctx, &runtimeapi.PodSandboxStatsRequest{PodSandboxId: s.id})
+				return "", err
+			},
 			spec.PodSandboxStatus: func(ctx context.Context, s *subject) (string, error) {
 				_, err := s.t.Runtime.PodSandboxStatus(ctx, &runtimeapi.PodSandboxStatusRequest{PodSandboxId: s.id})
 				return "", err
@@ -96,6 +100,7 @@ func lookAtSandbox(ctx context.Context, s *subject) (spec.States, proto.Message)
 		return spec.Absent | spec.Creating, nil
 	}
 	Expect(err).NotTo(HaveOccurred(), "PodSandboxStatus")
+	resp.Timestamp = 0 // of the answer, not of the sandbox
 	if resp.GetStatus().GetState() == runtimeapi.PodSandboxState_SANDBOX_READY {
 		return spec.Ready, resp
 	}

@@ -23,6 +23,7 @@ type Config struct {
 	Runtime         Runtime   `toml:"runtime" comment:"OCI runtimes and what surrounds them."`
 	Network         Network   `toml:"network" comment:"Pod networks (CNI) and network namespaces."`
 	Storage         Storage   `toml:"storage" comment:"Image and container layers (containers/storage)."`
+	Stats           Stats     `toml:"stats" comment:"Statistics and metrics of containers and pods."`
 	Image           Image     `toml:"image" comment:"Image transfers. An empty path means the default of containers/image."`
 	Streaming       Streaming `toml:"streaming" comment:"Streams of exec, attach and port-forward, which kubelet and crictl fetch over HTTP."`
 	Metrics         Metrics   `toml:"metrics" comment:"Prometheus metrics of the daemon itself."`
@@ -100,4 +101,11 @@ type Tracing struct {
 	Endpoint          string `toml:"endpoint" check:"address?" comment:"host:port of a collector that speaks OTLP over gRPC. Empty: no traces."`
 	Insecure          bool   `toml:"insecure" default:"true" comment:"Talk to the collector without TLS."`
 	SamplesPerMillion int64  `toml:"samples_per_million" default:"1000000" comment:"How many of a million calls begin a trace. A caller that traces, as kubelet can, decides by itself."`
+}
+
+// Stats is the table [stats].
+type Stats struct {
+	Interval     Duration `toml:"interval" default:"10s" comment:"Window of CPU usage per second. The CPU counter of each container is read so often; all else\nis read when somebody asks."`
+	MaxAge       Duration `toml:"max_age" default:"1s" comment:"How old an answer may be: callers that ask within this time share one reading."`
+	DiskInterval Duration `toml:"disk_interval" default:"10s" comment:"Pause between two looks at what containers have written. Looking takes a tenth of the time at most."`
 }

@@ -27,7 +27,9 @@ import (
 	"ocid/impl/network"
 	"ocid/impl/runtime"
 	"ocid/impl/server"
+	"ocid/impl/stats"
 	"ocid/impl/store"
+	"ocid/impl/store/usage"
 	"ocid/impl/stream"
 	"ocid/impl/telemetry"
 	"ocid/spec"
@@ -214,13 +216,18 @@ func (d *daemon) openServer() error {
 	if err != nil {
 		return err
 	}
+	sampler, err := stats.New(stats.Options{Interval: d.cfg.Stats.Interval.Duration, MaxAge: d.cfg.Stats.MaxAge.Duration, Log: d.log})
+	if err != nil {
+		return err
+	}
 	infra, err := d.cfg.InfraPath()
 	if err != nil {
 		d.log.Warn("no infra program: pods that need an infra process are refused", "err", err)
 	}
 	d.server, err = server.New(server.Parts{
 		Book: d.book, Config: d.cfg, DB: d.db, Store: d.store, Images: images, Network: d.network, Runtimes: d.runtimes, Streams: d.streams,
-		Host: host, Infra: infra, Runner: d.runner, Log: d.log,
+		Disk:  usage.New(d.store, usage.Options{Interval: d.cfg.Stats.DiskInterval.Duration, Log: d.log}),
+		Stats: sampler, Host: host, Infra: infra, Runner: d.runner, Log: d.log,
 	})
 	if err != nil {
 		return err

@@ -163,6 +163,7 @@ func (s *Server) removeContainer(ctx context.Context, id string) error {
 func (s *Server) watchContainer(id string) {
 	e, _ := s.containers.Get(id)
 	rt := s.Runtimes[e.Data.Handler]
+	s.sampleContainer(id)
 	s.watch(id, rt, e.Data.Process, onExit{
 		exited: func(ctx context.Context, exit runtime.Exit) error {
 			return s.containers.Change(id, func(c *Container) { c.finish(exit) })
@@ -177,6 +178,7 @@ func (s *Server) watchContainer(id string) {
 // freeContainer frees what only a live container needs: its runtime's state
 // and cgroup, and the mounts of its root filesystem and its volumes.
 func (s *Server) freeContainer(ctx context.Context, id string, rt *runtime.OCI) error {
+	s.Stats.Forget(id)
 	if err := rt.Delete(ctx, id); err != nil {
 		return err
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
 	"google.golang.org/grpc/codes"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
@@ -125,20 +124,12 @@ func (s *Server) RemoveImage(ctx context.Context, req *runtimeapi.RemoveImageReq
 
 // ImageFsInfo tells what images and containers use on disk.
 func (s *Server) ImageFsInfo(ctx context.Context, _ *runtimeapi.ImageFsInfoRequest) (*runtimeapi.ImageFsInfoResponse, error) {
-	images, containers, err := s.Images.FsInfo(ctx)
+	use, err := s.Disk.Totals(ctx)
 	if err != nil {
 		return nil, err
 	}
-	now := time.Now().UnixNano()
 	return &runtimeapi.ImageFsInfoResponse{
-		ImageFilesystems:     []*runtimeapi.FilesystemUsage{fsUsage(images, now)},
-		ContainerFilesystems: []*runtimeapi.FilesystemUsage{fsUsage(containers, now)},
+		ImageFilesystems:     []*runtimeapi.FilesystemUsage{fsUsage(use.Images, use.Mountpoint)},
+		ContainerFilesystems: []*runtimeapi.FilesystemUsage{fsUsage(use.Containers, use.Mountpoint)},
 	}, nil
-}
-
-func fsUsage(u image.FsUsage, at int64) *runtimeapi.FilesystemUsage {
-	return &runtimeapi.FilesystemUsage{
-		Timestamp: at, FsId: &runtimeapi.FilesystemIdentifier{Mountpoint: u.Mountpoint},
-		UsedBytes: &runtimeapi.UInt64Value{Value: u.UsedBytes}, InodesUsed: &runtimeapi.UInt64Value{Value: u.InodesUsed},
-	}
 }

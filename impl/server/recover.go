@@ -187,6 +187,7 @@ func (s *Server) settleSandbox(ctx context.Context, e ledger.Entry[Sandbox], the
 	if then == spec.Adopt {
 		if e.State == spec.Ready {
 			s.watchInfra(e.ID, &e.Data)
+			s.samplePod(e.ID)
 		}
 		return nil
 	}

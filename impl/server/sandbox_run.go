@@ -116,5 +116,6 @@ func (s *Server) runSandbox(ctx context.Context, id string) error {
 	}
 	e, _ = s.sandboxes.Get(id)
 	s.watchInfra(id, &e.Data)
+	s.samplePod(id)
 	return nil
 }

@@ -46,10 +46,12 @@ func (s *Server) removeSandbox(ctx context.Context, id string) error {
 }
 
 func (s *Server) stopContainersOf(ctx context.Context, pod string) error {
+	s.Stats.Forget(pod) // the sampler's socket would keep the network namespace
 	return s.eachContainerOf(ctx, pod, s.endWithSandbox)
 }
 
 func (s *Server) removeContainersOf(ctx context.Context, pod string) error {
+	s.Stats.Forget(pod)
 	return s.eachContainerOf(ctx, pod, s.removeContainer)
 }
 

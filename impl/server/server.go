@@ -24,8 +24,10 @@ import (
 	"ocid/impl/network"
 	"ocid/impl/oci"
 	"ocid/impl/runtime"
+	"ocid/impl/stats"
 	"ocid/impl/store"
 	"ocid/impl/store/image"
+	"ocid/impl/store/usage"
 	"ocid/impl/stream"
 	"ocid/spec"
 )
@@ -37,6 +39,8 @@ type Parts struct {
 	DB       *bbolt.DB
 	Store    *store.Store
 	Images   *image.Images
+	Disk     *usage.Meter
+	Stats    *stats.Sampler
 	Network  *network.Manager
 	Runtimes map[string]*runtime.OCI // by handler
 	Streams  *stream.Server
@@ -80,10 +84,12 @@ func New(p Parts) (*Server, error) {
 	}
 	s.pods = watchPods(s.sandboxes, s.containers)
 	s.live, s.end = context.WithCancel(context.Background())
+	s.tasks.Go(func() { s.Stats.Run(s.live) })
+	s.tasks.Go(func() { s.Disk.Run(s.live) })
 	return s, nil
 }
 
-// Close ends the watching of exits and waits, until ctx ends, for what they
+// Close ends the watching of exits and the sampling, and waits, until ctx ends, for what they
 // have set off.
 func (s *Server) Close(ctx context.Context) error {
 	s.end()

@@ -51,3 +51,24 @@ func (s *Server) StreamImages(req *runtimeapi.StreamImagesRequest, stream grpc.S
 		return &runtimeapi.StreamImagesResponse{Images: items}
 	})
 }
+
+// StreamContainerStats is ListContainerStats in several messages.
+func (s *Server) StreamContainerStats(req *runtimeapi.StreamContainerStatsRequest, stream grpc.ServerStreamingServer[runtimeapi.StreamContainerStatsResponse]) error {
+	return sendList(s.listContainerStats(stream.Context(), req.GetFilter()), stream, func(items []*runtimeapi.ContainerStats) *runtimeapi.StreamContainerStatsResponse {
+		return &runtimeapi.StreamContainerStatsResponse{ContainerStats: items}
+	})
+}
+
+// StreamPodSandboxStats is ListPodSandboxStats in several messages.
+func (s *Server) StreamPodSandboxStats(req *runtimeapi.StreamPodSandboxStatsRequest, stream grpc.ServerStreamingServer[runtimeapi.StreamPodSandboxStatsResponse]) error {
+	return sendList(s.listPodSandboxStats(stream.Context(), req.GetFilter()), stream, func(items []*runtimeapi.PodSandboxStats) *runtimeapi.StreamPodSandboxStatsResponse {
+		return &runtimeapi.StreamPodSandboxStatsResponse{PodSandboxStats: items}
+	})
+}
+
+// StreamPodSandboxMetrics is ListPodSandboxMetrics in several messages.
+func (s *Server) StreamPodSandboxMetrics(_ *runtimeapi.StreamPodSandboxMetricsRequest, stream grpc.ServerStreamingServer[runtimeapi.StreamPodSandboxMetricsResponse]) error {
+	return sendList(s.listPodSandboxMetrics(stream.Context()), stream, func(items []*runtimeapi.PodSandboxMetrics) *runtimeapi.StreamPodSandboxMetricsResponse {
+		return &runtimeapi.StreamPodSandboxMetricsResponse{PodSandboxMetrics: items}
+	})
+}

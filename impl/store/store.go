@@ -61,6 +61,7 @@ type Store struct {
 	log     *slog.Logger
 	root    string
 	runRoot string
+	driver  string
 	lock    *os.File // held as long as the Store is open
 	closing chan struct{}
 
@@ -131,7 +132,7 @@ func open(o Options, lock *os.File) (*Store, error) {
 		return nil, fmt.Errorf("%w: %s at %s: %w", ErrDriver, o.Driver, o.Root, err)
 	}
 	s := &Store{
-		back: back, log: o.Log, root: o.Root, runRoot: o.RunRoot,
+		back: back, log: o.Log, root: o.Root, runRoot: o.RunRoot, driver: o.Driver,
 		lock: lock, closing: make(chan struct{}),
 	}
 	if err := errors.Join(s.letThrough(), s.dropStaleMounts()); err != nil {
@@ -170,6 +171,9 @@ func (s *Store) Closing() <-chan struct{} { return s.closing }
 
 // Root returns the persistent directory.
 func (s *Store) Root() string { return s.root }
+
+// Driver returns the name of the storage driver.
+func (s *Store) Driver() string { return s.driver }
 
 // RunRoot returns the directory that may vanish with a reboot.
 func (s *Store) RunRoot() string { return s.runRoot }

@@ -89,16 +89,16 @@ var faultsImage = []fault{
 	{rule: "image.remove.used", op: "another code", file: "impl/server/image.go",
 		old: `{image.ErrInUse, codes.FailedPrecondition,`, with: `{image.ErrInUse, codes.Internal,`},
 	{rule: "image.fs", op: "no mount point", file: "impl/server/image.go",
-		old: `Mountpoint: u.Mountpoint`, with: `Mountpoint: u.Mountpoint[:0]`},
-	{rule: "image.fs", op: "no bytes", file: "impl/server/image.go",
-		old: `Value: u.UsedBytes}`, with: `Value: 0}`},
-	{rule: "image.fs", op: "containers count as images", file: "impl/store/image/usage.go",
-		old: `			containers.add(use)
-			continue`, with: `			images.add(use)
-			containers.add(use)
-			continue`},
+		old: `fsUsage(use.Images, use.Mountpoint)`, with: `fsUsage(use.Images, "")`},
+	{rule: "image.fs", op: "no bytes", file: "impl/server/stats_cri.go",
+		old: `UsedBytes: value(u.Bytes)`, with: `UsedBytes: value(0)`},
+	{rule: "image.fs", op: "containers count as images", file: "impl/store/usage/usage.go",
+		old: `			next.Containers.add(u)
+`, with: `			next.Containers.add(u)
+			next.Images.add(u)
+`},
 	{rule: "image.fs", op: "no container filesystem", file: "impl/server/image.go",
-		old: `{fsUsage(containers, now)},`, with: `{fsUsage(containers, now)}[:0],`},
+		old: `{fsUsage(use.Containers, use.Mountpoint)},`, with: `{fsUsage(use.Containers, use.Mountpoint)}[:0],`},
 	{rule: "image.fs", op: "no image filesystem", file: "impl/server/image.go",
-		old: `{fsUsage(images, now)},`, with: `{fsUsage(images, now)}[:0],`},
+		old: `{fsUsage(use.Images, use.Mountpoint)},`, with: `{fsUsage(use.Images, use.Mountpoint)}[:0],`},
 }

@@ -69,15 +69,9 @@ type Options struct {
 	StallTimeout time.Duration // a pull without a byte for so long fails; 0 never
 	ParallelBlob uint          // blobs of one image in transfer at a time; 0 is the library's choice
 	Pinned       []string      // images garbage collection must keep: exact names, or prefixes ending in *
-	// UsageAge is how old the answer of FsInfo may be before it is measured
-	// again; 0 is DefaultUsageAge.
-	UsageAge  time.Duration
-	UserAgent string
-	Log       *slog.Logger // nil discards
+	UserAgent    string
+	Log          *slog.Logger // nil discards
 }
-
-// DefaultUsageAge is how old an answer of FsInfo may be.
-const DefaultUsageAge = 30 * time.Second
 
 // Images are the images of one Store. Methods are safe for concurrent use.
 type Images struct {
@@ -87,7 +81,6 @@ type Images struct {
 	sys   types.SystemContext // never changed; copied for each use
 	gate  gate
 	facts facts
-	meter meter
 	// removals counts the images removed, or about to be.
 	removals atomic.Uint64
 }
@@ -101,9 +94,6 @@ func New(s *store.Store, o Options) (*Images, error) {
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
-	}
-	if o.UsageAge == 0 {
-		o.UsageAge = DefaultUsageAge
 	}
 	i := &Images{store: s, o: o, log: o.Log, sys: systemContext(s, o)}
 	if _, err := i.policy(); err != nil {

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -125,31 +124,6 @@ func TestPinned(t *testing.T) {
 	assert.True(t, f.status(t, f.mustPull(t, addr+"/keep/a:1")).Pinned)
 	assert.True(t, f.status(t, f.mustPull(t, addr+"/keep/b:1")).Pinned)
 	assert.False(t, f.status(t, f.mustPull(t, addr+"/go:1")).Pinned)
-}
-
-func TestFsInfo(t *testing.T) {
-	addr := startRegistry(t, false)
-	push(t, addr+"/big:1", big(t, 1<<20))
-	f := fresh(t, insecure(addr), func(_ *store.Options, o *image.Options) { o.UsageAge = time.Nanosecond })
-	images, containers, err := f.FsInfo(t.Context())
-	require.NoError(t, err)
-	assert.Zero(t, images.UsedBytes)
-	assert.DirExists(t, images.Mountpoint)
-	assert.Equal(t, images.Mountpoint, containers.Mountpoint)
-
-	id := f.mustPull(t, addr+"/big:1")
-	require.NoError(t, f.store.CreateSandbox(hexID("a"), store.Metadata{}))
-	require.NoError(t, f.store.CreateContainer(hexID("b"), id, store.Metadata{PodID: hexID("a")}))
-	path, err := f.store.Mount(hexID("b"))
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(filepath.Join(path, "data"), make([]byte, 5000), 0o600))
-	assert.Eventually(t, func() bool {
-		images, containers, err = f.FsInfo(t.Context())
-		return err == nil && images.UsedBytes == 1<<20 && containers.UsedBytes == 5000 &&
-			images.InodesUsed > 0 && containers.InodesUsed > 0
-	}, patience, time.Millisecond)
-	assert.EqualValues(t, 1<<20, images.UsedBytes)
-	assert.EqualValues(t, 5000, containers.UsedBytes)
 }
 
 func TestConcurrentPullsListsAndRemoves(t *testing.T) {
