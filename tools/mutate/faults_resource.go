@@ -65,7 +65,8 @@ var faultsResource = []fault{
 		old: `	if err != nil || !open {
 		return err
 	}
-	return s.applyLimits(ctx, id, c, c.Limits.M)`, with: `	return err`},
+	return s.applyLimits(ctx, id, c, c.Limits.M)`, with: `	_ = open
+	return err`},
 	{rule: "container.update.all-or-none", op: "a crash is not noticed", file: "impl/server/recover.go",
 		old: `	if err := s.settleLimits(ctx, id, &e.Data); err != nil {`, with: `	if err := error(nil); err != nil {`},
 	{rule: "container.update.all-or-none", op: "the configuration stays changed", file: "impl/server/resources.go",
