@@ -63,6 +63,8 @@ var _ = Describe("PortForward", func() {
 				got <- string(data)
 			})
 			f := forwarding(via, forwardURL(ctx, p))
+			listener := listenIn(pinnedNetns(t, p), "127.0.0.1", echo)
+			Expect(heard(ctx, f, listener, "hello")).To(Equal("heard: hello"), "an answer to the client's end")
 			c, err := f.Connect(port)
 			Expect(err).NotTo(HaveOccurred())
 			answer := beginAside(func() ([]byte, error) { return io.ReadAll(c) })
