@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/moby/sys/capability"
 )
 
 const (
@@ -26,12 +28,13 @@ var handlerName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
 
 // checkValue checks a string against a `check` tag:
 //
-//	path     an absolute path
-//	socket   an absolute path that fits into a socket address
-//	program  a bare name, to be looked up in $PATH, or an absolute path
-//	ip       an IP address
-//	address  host:port, the host may be left out
-//	a|b|c    one of these words
+//	path        an absolute path
+//	socket      an absolute path that fits into a socket address
+//	program     a bare name, to be looked up in $PATH, or an absolute path
+//	ip          an IP address
+//	address     host:port, the host may be left out
+//	capability  a capability of Linux, with or without CAP_
+//	a|b|c       one of these words
 //
 // A question mark after the word lets the value be empty.
 func checkValue(check, value string) error {
@@ -52,6 +55,8 @@ func checkValue(check, value string) error {
 		return err
 	case check == "address":
 		return checkAddress(value)
+	case check == "capability":
+		return checkCapability(value)
 	case check == "program" && value != "" && !strings.Contains(value, "/"):
 	case check == "socket" && len(value) > maxSocket:
 		return fmt.Errorf("a socket path of %d bytes is longer than the kernel's limit of %d", len(value), maxSocket)
@@ -68,6 +73,14 @@ func checkAddress(value string) error {
 	}
 	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
 		return fmt.Errorf("%q: the port is no number from 0 to 65535", value)
+	}
+	return nil
+}
+
+func checkCapability(value string) error {
+	name := strings.ToLower(strings.TrimPrefix(strings.ToUpper(value), "CAP_"))
+	if !slices.ContainsFunc(capability.ListKnown(), func(c capability.Cap) bool { return c.String() == name }) {
+		return fmt.Errorf("%q is not a capability", value)
 	}
 	return nil
 }

@@ -32,26 +32,30 @@ type Config struct {
 
 // Runtime is the table [runtime].
 type Runtime struct {
-	DefaultHandler    string             `toml:"default_handler" default:"runc" comment:"Handler of pods that name no runtime class."`
-	PrivilegedHandler string             `toml:"privileged_handler" comment:"Handler of privileged pods that name no runtime class. Empty: the default handler."`
-	Infra             string             `toml:"infra" default:"auto" check:"auto|always" comment:"Which pods get an infrastructure process: auto (VM runtimes and pods with a PID\nnamespace of their own) or always."`
-	InfraProgram      string             `toml:"infra_program" check:"path?" comment:"Program of the infrastructure process, statically linked. Empty: catatonit, found in $PATH\nor in /usr/libexec/podman."`
-	InfraArgs         []string           `toml:"infra_args" default:"[\"-P\"]" comment:"Arguments of infra_program."`
-	Monitor           string             `toml:"monitor" default:"conmon" check:"program" comment:"Monitor of each container: a name looked up in $PATH, or an absolute path."`
-	CgroupDriver      string             `toml:"cgroup_driver" default:"auto" check:"auto|cgroupfs|systemd" comment:"Who makes cgroups: cgroupfs, systemd, or auto (systemd if it runs here). Kubelet reads it\nfrom the daemon."`
-	CgroupParent      string             `toml:"cgroup_parent" comment:"Cgroup of pods whose request names none: an absolute path, or with systemd a slice.\nEmpty: the runtime's default."`
-	LogSizeMax        int64              `toml:"log_size_max" default:"-1" comment:"Size in bytes at which the monitor cuts a container's log, at least 8192. -1: never;\nkubelet rotates logs by itself."`
-	PidsLimit         int64              `toml:"pids_limit" default:"0" comment:"Most processes and threads of one container. 0: no limit; kubelet limits those of a pod."`
-	CreateTimeout     Duration           `toml:"create_timeout" default:"4m" comment:"Bound of one operation of a runtime, such as create or start."`
-	Handlers          map[string]Handler `toml:"handlers" default:"{\"runc\":{}}" comment:"Runtime handlers, one table each: the names that a RuntimeClass may give."`
+	DefaultHandler      string             `toml:"default_handler" default:"runc" comment:"Handler of pods that name no runtime class."`
+	PrivilegedHandler   string             `toml:"privileged_handler" comment:"Handler of privileged pods that name no runtime class. Empty: the default handler."`
+	Infra               string             `toml:"infra" default:"auto" check:"auto|always" comment:"Which pods get an infrastructure process: auto (VM runtimes and pods with a PID\nnamespace of their own) or always."`
+	InfraProgram        string             `toml:"infra_program" check:"path?" comment:"Program of the infrastructure process, statically linked. Empty: catatonit, found in $PATH\nor in /usr/libexec/podman."`
+	InfraArgs           []string           `toml:"infra_args" default:"[\"-P\"]" comment:"Arguments of infra_program."`
+	Monitor             string             `toml:"monitor" default:"conmon" check:"program" comment:"Monitor of each container: a name looked up in $PATH, or an absolute path."`
+	CgroupDriver        string             `toml:"cgroup_driver" default:"auto" check:"auto|cgroupfs|systemd" comment:"Who makes cgroups: cgroupfs, systemd, or auto (systemd if it runs here). Kubelet reads it\nfrom the daemon."`
+	CgroupParent        string             `toml:"cgroup_parent" comment:"Cgroup of pods whose request names none: an absolute path, or with systemd a slice.\nEmpty: the runtime's default."`
+	DefaultCapabilities []string           `toml:"default_capabilities" default:"[\"CHOWN\",\"DAC_OVERRIDE\",\"FOWNER\",\"FSETID\",\"KILL\",\"NET_BIND_SERVICE\",\"SETGID\",\"SETPCAP\",\"SETUID\"]" check:"capability" comment:"Capabilities of a container that asks for nothing, with or without CAP_. It gets those that\nthe daemon itself has. The default is what all common daemons give: it has no NET_RAW."`
+	AppArmorProfile     string             `toml:"apparmor_profile" comment:"AppArmor profile of containers that ask for the runtime's default, on nodes that have AppArmor.\nIt must be loaded. Empty: none."`
+	CDISpecDirs         []string           `toml:"cdi_spec_dirs" default:"[\"/etc/cdi\",\"/var/run/cdi\"]" check:"path" comment:"Directories of CDI specs. A device of a later directory replaces one of the same name."`
+	LogSizeMax          int64              `toml:"log_size_max" default:"-1" comment:"Size in bytes at which the monitor cuts a container's log, at least 8192. -1: never;\nkubelet rotates logs by itself."`
+	PidsLimit           int64              `toml:"pids_limit" default:"0" comment:"Most processes and threads of one container. 0: no limit; kubelet limits those of a pod."`
+	CreateTimeout       Duration           `toml:"create_timeout" default:"4m" comment:"Bound of one operation of a runtime, such as create or start."`
+	Handlers            map[string]Handler `toml:"handlers" default:"{\"runc\":{}}" comment:"Runtime handlers, one table each: the names that a RuntimeClass may give."`
 }
 
 // Handler is a table [runtime.handlers.NAME].
 type Handler struct {
-	Path string   `toml:"path" check:"program?" comment:"The OCI runtime: a name looked up in $PATH, or an absolute path. Empty: the handler's name."`
-	Root string   `toml:"root" check:"path?" comment:"State directory given to the runtime as --root. Empty: <runroot>/runtimes/<handler>."`
-	Args []string `toml:"args" comment:"Global arguments, put before the runtime's command."`
-	VM   bool     `toml:"vm" comment:"The runtime boots a virtual machine: its pods always get an infrastructure container."`
+	Path                         string   `toml:"path" check:"program?" comment:"The OCI runtime: a name looked up in $PATH, or an absolute path. Empty: the handler's name."`
+	Root                         string   `toml:"root" check:"path?" comment:"State directory given to the runtime as --root. Empty: <runroot>/runtimes/<handler>."`
+	Args                         []string `toml:"args" comment:"Global arguments, put before the runtime's command."`
+	PrivilegedWithoutHostDevices bool     `toml:"privileged_without_host_devices" comment:"Privileged containers have only the devices that they ask for."`
+	VM                           bool     `toml:"vm" comment:"The runtime boots a virtual machine: its pods always get an infrastructure container."`
 }
 
 // Network is the table [network].

@@ -207,7 +207,7 @@ func (d *daemon) openStreams() (err error) {
 }
 
 func (d *daemon) openServer() error {
-	host, err := hostFacts()
+	host, err := hostFacts(d.cfg)
 	if err != nil {
 		return err
 	}

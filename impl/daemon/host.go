@@ -10,19 +10,16 @@ import (
 	"github.com/moby/sys/capability"
 	"github.com/opencontainers/cgroups"
 
+	"ocid/impl/config"
 	"ocid/impl/flight"
 	"ocid/impl/oci"
-	"ocid/impl/server"
 	"ocid/impl/store/image"
 	"ocid/impl/version"
 )
 
 // hostFacts looks at the machine once.
-func hostFacts() (h oci.Host, err error) {
+func hostFacts(c *config.Config) (h oci.Host, err error) {
 	if h.Hostname, err = os.Hostname(); err != nil {
-		return h, err
-	}
-	if h.Devices, err = server.HostDevices(); err != nil {
 		return h, err
 	}
 	if err := ownCapabilities(&h); err != nil {
@@ -39,7 +36,10 @@ func hostFacts() (h oci.Host, err error) {
 		h.Hugetlb, h.SwapLimit = true, err == nil
 	}
 	_, err = os.Stat("/sys/kernel/security/apparmor")
-	h.AppArmor = err == nil
+	h.AppArmor, h.AppArmorDefault = err == nil, c.Runtime.AppArmorProfile
+	for _, name := range c.Runtime.DefaultCapabilities {
+		h.DefaultCapabilities = append(h.DefaultCapabilities, "CAP_"+strings.TrimPrefix(strings.ToUpper(name), "CAP_"))
+	}
 	return h, nil
 }
 

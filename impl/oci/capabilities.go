@@ -9,21 +9,6 @@ import (
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
-// defaultCapabilities is what a container has when it asks for nothing: the
-// common ground of the CRI daemons in use. It is all of CRI-O's list, and
-// containerd's without MKNOD, NET_RAW, SETFCAP, SYS_CHROOT and AUDIT_WRITE.
-var defaultCapabilities = []string{
-	"CAP_CHOWN",
-	"CAP_DAC_OVERRIDE",
-	"CAP_FOWNER",
-	"CAP_FSETID",
-	"CAP_KILL",
-	"CAP_NET_BIND_SERVICE",
-	"CAP_SETGID",
-	"CAP_SETPCAP",
-	"CAP_SETUID",
-}
-
 const (
 	capPrefix = "CAP_"
 	capAll    = "ALL"
@@ -38,9 +23,9 @@ const (
 // CVE-2022-24769, although cri-api speaks of all that are added. The sets do
 // not depend on the user: at exec the kernel takes permitted and effective away
 // from anybody but root, ambient ones excepted.
-func capabilities(c *runtimeapi.Capability, privileged bool, available []string) (*specs.LinuxCapabilities, error) {
+func capabilities(c *runtimeapi.Capability, privileged bool, host Host) (*specs.LinuxCapabilities, error) {
 	if privileged {
-		return capabilitySets(available, nil), nil
+		return capabilitySets(host.Capabilities, nil), nil
 	}
 	add, err := parseCapabilities("add_capabilities", c.GetAddCapabilities())
 	if err != nil {
@@ -54,14 +39,14 @@ func capabilities(c *runtimeapi.Capability, privileged bool, available []string)
 	if err != nil {
 		return nil, err
 	}
-	base := defaultCapabilities
+	base := host.DefaultCapabilities
 	if add.all || ambient.all {
 		base = knownCapabilities()
 	}
 	if drop.all {
 		base = nil
 	}
-	usable := func(name string) bool { return !drop.has(name) && slices.Contains(available, name) }
+	usable := func(name string) bool { return !drop.has(name) && slices.Contains(host.Capabilities, name) }
 	var held, raised []string
 	for _, name := range knownCapabilities() {
 		in := slices.Contains(base, name)
@@ -109,7 +94,7 @@ func parseCapabilities(field string, asked []string) (capabilityList, error) {
 			name = capPrefix + name
 		}
 		if !slices.Contains(known, name) {
-			return l, invalid(capsField+field, "%q is not a capability", a)
+			return l, invalid(capsField+field, "%.80q is not a capability", a)
 		}
 		l.names = append(l.names, name)
 	}

@@ -44,7 +44,7 @@ func container(in ContainerInput) (*specs.Spec, error) {
 	if in.Host.PidsLimit > 0 {
 		resources.Pids = &specs.LinuxPids{Limit: &in.Host.PidsLimit}
 	}
-	resources.Devices = deviceRules(in.Devices, in.Privileged)
+	resources.Devices = deviceRules(in.Devices, in.Privileged && !in.PlainDevices)
 	sc := in.Config.GetLinux().GetSecurityContext()
 	masked, readonly := hiddenPaths(sc, in.Privileged)
 	uids, gids := in.Namespaces.mappings()
@@ -64,6 +64,7 @@ func container(in ContainerInput) (*specs.Spec, error) {
 			RootfsPropagation: propagation,
 			MaskedPaths:       masked,
 			ReadonlyPaths:     readonly,
+			Seccomp:           seccompFilter(in.Seccomp, process.Capabilities.Bounding),
 		},
 	}, nil
 }

@@ -78,7 +78,7 @@ func deviceNodes(in ContainerInput) []specs.LinuxDevice {
 	for _, d := range in.Devices {
 		nodes = append(nodes, d.LinuxDevice)
 	}
-	if !in.Privileged {
+	if !in.Privileged || in.PlainDevices {
 		return nodes
 	}
 	for _, d := range in.Host.Devices {
@@ -89,15 +89,12 @@ func deviceNodes(in ContainerInput) []specs.LinuxDevice {
 	return nodes
 }
 
-// checkDevices refuses permissions that are not made of r, w and m, and CDI.
+// checkDevices refuses permissions that are not made of r, w and m.
 func checkDevices(config *runtimeapi.ContainerConfig) error {
 	for i, d := range config.GetDevices() {
 		if rest := strings.Trim(d.GetPermissions(), fullAccess); rest != "" {
 			return invalid(fmt.Sprintf("config.devices[%d].permissions", i), "%q has other letters than r, w and m", d.GetPermissions())
 		}
-	}
-	if len(config.GetCDIDevices()) > 0 {
-		return &UnsupportedError{Field: "config.CDI_devices", What: "the Container Device Interface"}
 	}
 	return nil
 }

@@ -15,8 +15,8 @@
 //     images and mapped owners;
 //   - write annotations other than the ones it is given.
 //
-// Not here yet: seccomp filters (RuntimeDefault and Unconfined both give a
-// container without a filter, Localhost is refused), SELinux labels, CDI devices and limits of process counts.
+// Not here yet: SELinux labels. What CDI devices ask for is put on top by the
+// caller.
 //
 // Configurations are marked as version 1.0.2 and use nothing newer, so that
 // runc 1.1 and crun 1.8 take them.

@@ -17,11 +17,16 @@ var hostCaps = []string{
 	"CAP_NET_BIND_SERVICE", "CAP_NET_RAW", "CAP_SYS_ADMIN",
 }
 
+// defaultCaps are the daemon's default.
+var defaultCaps = []string{
+	"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL", "CAP_NET_BIND_SERVICE", "CAP_SETGID", "CAP_SETPCAP", "CAP_SETUID",
+}
+
 // plain is a container as kubelet would ask for it.
 func plain() oci.ContainerInput {
 	return oci.ContainerInput{
 		ID:      "c1",
-		Sandbox: &runtimeapi.PodSandboxConfig{Hostname: "web"},
+		Sandbox: &runtimeapi.PodSandboxConfig{Hostname: "web"}, Hostname: "web",
 		Config: &runtimeapi.ContainerConfig{
 			Command: []string{"/bin/server"},
 			Args:    []string{"--port", "80"},
@@ -39,7 +44,7 @@ func plain() oci.ContainerInput {
 		CgroupsPath: "/kubepods/pod1/c1",
 		Annotations: map[string]string{"a": "b"},
 		Files:       oci.PodFiles{Shm: "/pod/shm", ResolvConf: "/pod/resolv.conf", Hostname: "/pod/hostname"},
-		Host:        oci.Host{Hostname: "node", CgroupV2: true, SwapLimit: true, Hugetlb: true, MinOOMScoreAdj: -500, Capabilities: hostCaps},
+		Host:        oci.Host{Hostname: "node", CgroupV2: true, SwapLimit: true, Hugetlb: true, MinOOMScoreAdj: -500, Capabilities: hostCaps, DefaultCapabilities: defaultCaps},
 	}
 }
 

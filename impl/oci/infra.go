@@ -18,9 +18,9 @@ const (
 )
 
 // Infra gives the configuration of a sandbox's own process: one that does
-// nothing, has no capability, cannot gain any, and writes nowhere. The pod's
-// security context is not applied to it, as it holds more than any wish could
-// take away.
+// nothing, has no capability, cannot gain any, and writes nowhere. Of the pod's
+// security context only the seccomp profile is applied to it: the rest asks for
+// less than that.
 func Infra(in InfraInput) (*specs.Spec, error) {
 	spec, err := infra(in)
 	if err != nil {
@@ -68,6 +68,7 @@ func infra(in InfraInput) (*specs.Spec, error) {
 			Sysctl:        infraSysctls(in),
 			MaskedPaths:   slices.Clone(defaultMaskedPaths),
 			ReadonlyPaths: slices.Clone(defaultReadonlyPaths),
+			Seccomp:       seccompFilter(in.Seccomp, nil),
 		},
 	}, nil
 }

@@ -3,6 +3,7 @@ package oci
 import (
 	imgspecv1 "github.com/opencontainers/image-spec/specs-go/v1"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"go.podman.io/common/pkg/seccomp"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
@@ -12,6 +13,8 @@ type ContainerInput struct {
 	ID string
 	// Sandbox is the configuration of the container's pod.
 	Sandbox *runtimeapi.PodSandboxConfig
+	// Hostname is what the pod's UTS namespace says, for HOSTNAME; "" is unknown.
+	Hostname string
 	// Config is the container's own configuration.
 	Config *runtimeapi.ContainerConfig
 	// Image is the configuration of the image; nil is an image that says nothing.
@@ -20,6 +23,8 @@ type ContainerInput struct {
 	RootFS string
 	// Privileged is the decision, not the wish: the flag in Config is not read.
 	Privileged bool
+	// PlainDevices takes the host's devices away from a privileged container.
+	PlainDevices bool
 	// User comes from ResolveUser.
 	User User
 	// Namespaces comes from ResolveNamespaces.
@@ -30,6 +35,9 @@ type ContainerInput struct {
 	Annotations map[string]string
 	// Files are the pod's files that are bind mounted into the container.
 	Files PodFiles
+	// Seccomp is the profile that the filter is made from, see SeccompWish; nil
+	// is no filter.
+	Seccomp *seccomp.Seccomp
 	// Devices are the nodes that Config.devices resolve to on this host.
 	Devices []Device
 	// ExtraMounts are ready-made mounts, for example of the image's volumes. A
@@ -58,6 +66,8 @@ type InfraInput struct {
 	CgroupsPath string
 	// Annotations become the configuration's annotations as they are.
 	Annotations map[string]string
+	// Seccomp is the profile that the filter is made from; nil is no filter.
+	Seccomp *seccomp.Seccomp
 	// Files are the pod's files that are bind mounted.
 	Files PodFiles
 	// OwnKernel says that the runtime starts a kernel for the pod. Then the
@@ -88,7 +98,7 @@ type Device struct {
 
 // Host holds facts about the machine and the daemon.
 type Host struct {
-	// Hostname is the node's name, for HOSTNAME in pods that have none.
+	// Hostname is the node's name.
 	Hostname string
 	// CgroupV2 says that the unified hierarchy alone is in use.
 	CgroupV2 bool
@@ -105,6 +115,9 @@ type Host struct {
 	// Capabilities is the daemon's bounding set, as CAP_ names. No container
 	// gets one that is not in it.
 	Capabilities []string
+	// DefaultCapabilities are what a container has that asks for nothing, as
+	// CAP_ names.
+	DefaultCapabilities []string
 	// Devices are all nodes under the host's /dev, for privileged containers.
 	Devices []specs.LinuxDevice
 	// Rlimits apply to each container.
@@ -113,4 +126,6 @@ type Host struct {
 	AppArmor bool
 	// AppArmorDefault is the profile for RuntimeDefault; "" is none.
 	AppArmorDefault string
+	// AppArmorProfiles are the names of all that are loaded.
+	AppArmorProfiles []string
 }

@@ -27,7 +27,7 @@ func containerProcess(in ContainerInput) (*specs.Process, error) {
 		return nil, err
 	}
 	sc := in.Config.GetLinux().GetSecurityContext()
-	caps, err := capabilities(sc.GetCapabilities(), in.Privileged, in.Host.Capabilities)
+	caps, err := capabilities(sc.GetCapabilities(), in.Privileged, in.Host)
 	if err != nil {
 		return nil, err
 	}
@@ -44,9 +44,6 @@ func containerProcess(in ContainerInput) (*specs.Process, error) {
 	}
 	if in.Privileged {
 		return p, nil
-	}
-	if err := checkSeccomp(sc); err != nil {
-		return nil, err
 	}
 	p.ApparmorProfile, err = apparmorProfile(sc, in.Host)
 	return p, err
@@ -93,12 +90,8 @@ func containerEnv(in ContainerInput) ([]string, error) {
 			}
 		}
 	}
-	hostname := in.Sandbox.GetHostname()
-	if hostname == "" {
-		hostname = in.Host.Hostname
-	}
-	if hostname != "" {
-		env = env.set("HOSTNAME", hostname)
+	if in.Hostname != "" {
+		env = env.set("HOSTNAME", in.Hostname)
 	}
 	for i, e := range in.Config.GetEnvs() {
 		key, value := e.GetKey(), string(e.GetValue())

@@ -51,7 +51,7 @@ func TestEnvironment(t *testing.T) {
 		want     []string
 	}{
 		{"defaults", nil, nil, false, "web", []string{path, "HOSTNAME=web"}},
-		{"node's name", nil, nil, false, "", []string{path, "HOSTNAME=node"}},
+		{"no name", nil, nil, false, "", []string{path}},
 		{"terminal", nil, nil, true, "web", []string{path, "TERM=xterm", "HOSTNAME=web"}},
 		{"image beats defaults", []string{"PATH=/i", "TERM=vt100"}, nil, true, "web", []string{"PATH=/i", "TERM=vt100", "HOSTNAME=web"}},
 		{"host name beats image", []string{"HOSTNAME=image"}, nil, false, "web", []string{path, "HOSTNAME=web"}},
@@ -65,7 +65,7 @@ func TestEnvironment(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			in := plain()
-			in.Image.Config.Env, in.Config.Envs, in.Config.Tty, in.Sandbox.Hostname = c.image, c.envs, c.tty, c.hostname
+			in.Image.Config.Env, in.Config.Envs, in.Config.Tty, in.Hostname = c.image, c.envs, c.tty, c.hostname
 			spec := build(t, in)
 			require.Equal(t, c.want, spec.Process.Env)
 			require.Equal(t, c.tty, spec.Process.Terminal)

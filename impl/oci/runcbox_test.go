@@ -78,7 +78,7 @@ func thisHost(t *testing.T) oci.Host {
 	self, err := capability.NewPid2(0)
 	require.NoError(t, err)
 	require.NoError(t, self.Load())
-	host := oci.Host{Hostname: "node"}
+	host := oci.Host{Hostname: "node", DefaultCapabilities: defaultCaps}
 	for _, c := range capability.ListKnown() {
 		if self.Get(capability.BOUNDING, c) {
 			host.Capabilities = append(host.Capabilities, "CAP_"+strings.ToUpper(c.String()))

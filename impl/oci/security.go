@@ -50,21 +50,8 @@ func hiddenPaths(sc *runtimeapi.LinuxContainerSecurityContext, privileged bool) 
 
 const localhostPrefix = "localhost/"
 
-// checkSeccomp refuses a profile of the node, which is not read yet; running
-// without it would be less than was asked for.
-func checkSeccomp(sc *runtimeapi.LinuxContainerSecurityContext) error {
-	const what = "a seccomp profile of the node"
-	if sc.GetSeccomp().GetProfileType() == runtimeapi.SecurityProfile_Localhost {
-		return &UnsupportedError{Field: securityField + "seccomp.profile_type", What: what}
-	}
-	//lint:ignore SA1019 old clients still send the deprecated field.
-	if old := sc.GetSeccompProfilePath(); sc.GetSeccomp() == nil && strings.HasPrefix(old, localhostPrefix) {
-		return &UnsupportedError{Field: securityField + "seccomp_profile_path", What: what}
-	}
-	return nil
-}
-
-// apparmorProfile gives the profile to run under; "" is none.
+// apparmorProfile gives the profile to run under; "" is none. A node without
+// AppArmor has no default to run under, and none of the node's profiles.
 func apparmorProfile(sc *runtimeapi.LinuxContainerSecurityContext, host Host) (string, error) {
 	kind, name, field := askedApparmor(sc)
 	switch kind {
@@ -80,11 +67,14 @@ func apparmorProfile(sc *runtimeapi.LinuxContainerSecurityContext, host Host) (s
 			return "", invalid(securityField+field, "the profile has no name")
 		}
 		if !host.AppArmor {
-			return "", invalid(securityField+field, "profile %q cannot be applied, this node has no AppArmor", name)
+			return "", invalid(securityField+field, "profile %.80q cannot be applied, this node has no AppArmor", name)
+		}
+		if !slices.Contains(host.AppArmorProfiles, name) {
+			return "", invalid(securityField+field, "profile %.80q is not loaded on this node", name)
 		}
 		return name, nil
 	}
-	return "", invalid(securityField+field, "profile type %d is not defined", kind)
+	return "", invalid(securityField+field, "%.80q is not a profile", name)
 }
 
 // askedApparmor reads the profile from the field in use or from the deprecated

@@ -39,39 +39,6 @@ func TestHiddenPaths(t *testing.T) {
 	}
 }
 
-func TestSeccomp(t *testing.T) {
-	const prefix = "config.linux.security_context."
-	for _, c := range []struct {
-		name    string
-		profile *runtimeapi.SecurityProfile
-		old     string
-		field   string
-	}{
-		{"none", nil, "", ""},
-		{"default", &runtimeapi.SecurityProfile{ProfileType: runtimeDefault}, "", ""},
-		{"unconfined", &runtimeapi.SecurityProfile{ProfileType: unconfined}, "", ""},
-		{"old default", nil, "runtime/default", ""},
-		{"new beats old", &runtimeapi.SecurityProfile{ProfileType: unconfined}, "localhost//p", ""},
-		{"localhost", &runtimeapi.SecurityProfile{ProfileType: localhost, LocalhostRef: "/p"}, "", "seccomp.profile_type"},
-		{"old localhost", nil, "localhost//p", "seccomp_profile_path"},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			in := plain()
-			security(in).Seccomp = c.profile
-			//lint:ignore SA1019 the deprecated field is under test
-			security(in).SeccompProfilePath = c.old
-			spec, err := oci.Container(in)
-			if c.field != "" {
-				requireField(t, err, prefix+c.field, true)
-				in.Privileged = true
-				spec, err = oci.Container(in)
-			}
-			require.NoError(t, err)
-			require.Nil(t, spec.Linux.Seccomp)
-		})
-	}
-}
-
 func TestAppArmor(t *testing.T) {
 	const field = "config.linux.security_context.apparmor"
 	for _, c := range []struct {
@@ -90,6 +57,7 @@ func TestAppArmor(t *testing.T) {
 		{name: "localhost", profile: &runtimeapi.SecurityProfile{ProfileType: localhost, LocalhostRef: "mine"}, want: "mine"},
 		{name: "localhost prefixed", profile: &runtimeapi.SecurityProfile{ProfileType: localhost, LocalhostRef: "localhost/mine"}, want: "mine"},
 		{name: "localhost, no AppArmor", profile: &runtimeapi.SecurityProfile{ProfileType: localhost, LocalhostRef: "mine"}, off: true, field: field},
+		{name: "localhost, not loaded", profile: &runtimeapi.SecurityProfile{ProfileType: localhost, LocalhostRef: "other"}, field: field},
 		{name: "localhost without name", profile: &runtimeapi.SecurityProfile{ProfileType: localhost}, field: field},
 		{name: "unknown type", profile: &runtimeapi.SecurityProfile{ProfileType: 8}, field: field},
 		{name: "old default", old: "runtime/default", want: "dflt"},
@@ -100,7 +68,7 @@ func TestAppArmor(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			in := plain()
-			in.Host.AppArmor, in.Host.AppArmorDefault = !c.off, "dflt"
+			in.Host.AppArmor, in.Host.AppArmorDefault, in.Host.AppArmorProfiles = !c.off, "dflt", []string{"mine"}
 			security(in).Apparmor = c.profile
 			//lint:ignore SA1019 the deprecated field is under test
 			security(in).ApparmorProfile = c.old

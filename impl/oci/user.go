@@ -102,7 +102,7 @@ func ResolveUser(passwd, group io.Reader, req UserRequest) (User, error) {
 		gids = append(gids, int(g))
 	}
 	if slices.Min(append(gids, who.Uid)) < 0 {
-		return User{}, fmt.Errorf("the container's passwd or group file gives %s a negative ID", name)
+		return User{}, invalid(field, "the container's passwd or group file gives %q a negative ID", name)
 	}
 	return User{UID: uint32(who.Uid), GID: uint32(who.Gid), AdditionalGIDs: unique(gids)}, nil
 }
@@ -146,7 +146,7 @@ func (r UserRequest) spec() (field, name, whole string) {
 		return securityField + "run_as_user", uid, uid
 	}
 	name, _, _ = strings.Cut(r.ImageUser, ":")
-	return "image user", name, r.ImageUser
+	return "config.image.image", name, r.ImageUser
 }
 
 // userFiles holds both files, as each is read more than once.
@@ -167,7 +167,7 @@ func readUserFiles(passwd, group io.Reader) (userFiles, error) {
 			return files, fmt.Errorf("read the container's %s file: %w", f.name, err)
 		}
 		if len(data) > maxUserFile {
-			return files, fmt.Errorf("the container's %s file is larger than %d bytes", f.name, maxUserFile)
+			return files, invalid("config.image.image", "the container's %s file is larger than %d bytes", f.name, maxUserFile)
 		}
 		*f.to = data
 	}

@@ -30,7 +30,7 @@ func TestResolveUser(t *testing.T) {
 		groups   []uint32
 	}{
 		{"nothing is root", oci.UserRequest{}, 0, 0, []uint32{0, 50}},
-		{"image user", oci.UserRequest{ImageUser: "alice"}, 1000, 1001, []uint32{1001, 50, 50000}},
+		{"config.image.image", oci.UserRequest{ImageUser: "alice"}, 1000, 1001, []uint32{1001, 50, 50000}},
 		{"image uid", oci.UserRequest{ImageUser: "1000"}, 1000, 1001, []uint32{1001, 50, 50000}},
 		{"image user and group", oci.UserRequest{ImageUser: "alice:staff"}, 1000, 50, []uint32{50, 50000}},
 		{"image ids not in the files", oci.UserRequest{ImageUser: "7:8"}, 7, 8, []uint32{8}},
@@ -79,8 +79,8 @@ func TestResolveUserRefused(t *testing.T) {
 		{"negative group", oci.UserRequest{RunAsUser: id(1), RunAsGroup: id(-1)}, prefix + "run_as_group"},
 		{"huge extra group", oci.UserRequest{SupplementalGroups: []int64{1, 1 << 40}}, prefix + "supplemental_groups"},
 		{"policy", oci.UserRequest{Policy: 5}, prefix + "supplemental_groups_policy"},
-		{"image's unknown user", oci.UserRequest{ImageUser: "bob"}, "image user"},
-		{"image's unknown group", oci.UserRequest{ImageUser: "alice:nobody"}, "image user"},
+		{"image's unknown user", oci.UserRequest{ImageUser: "bob"}, "config.image.image"},
+		{"image's unknown group", oci.UserRequest{ImageUser: "alice:nobody"}, "config.image.image"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := oci.ResolveUser(strings.NewReader(passwdFile), strings.NewReader(groupFile), c.req)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -115,14 +114,4 @@ func (s *Server) createContainer(ctx context.Context, id string) error {
 	}
 	s.watchContainer(id)
 	return nil
-}
-
-// openIn opens a file below a container's root filesystem without leaving it;
-// nil if it is not there.
-func openIn(root *os.Root, name string) (*os.File, error) {
-	f, err := root.Open(name)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil
-	}
-	return f, err
 }

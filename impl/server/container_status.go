@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"ocid/impl/ledger"
@@ -45,6 +46,7 @@ func containerStatus(e ledger.Entry[Container]) *runtimeapi.ContainerStatus {
 		Labels: c.GetLabels(), Annotations: c.GetAnnotations(), Mounts: c.GetMounts(), LogPath: d.LogPath,
 		Resources:  &runtimeapi.ContainerResources{Linux: d.Limits.M},
 		StopSignal: oci.CRISignal(d.StopWith),
+		User:       containerUser(d.User),
 	}
 	if st.State == runtimeapi.ContainerState_CONTAINER_CREATED {
 		return st
@@ -54,6 +56,19 @@ func containerStatus(e ledger.Entry[Container]) *runtimeapi.ContainerStatus {
 		st.FinishedAt, st.ExitCode, st.Reason, st.Message = d.FinishedAt, d.ExitCode, d.Reason, d.Message
 	}
 	return st
+}
+
+// containerUser is the identity that the first process begins with; nil as long
+// as it is not known.
+func containerUser(u *specs.User) *runtimeapi.ContainerUser {
+	if u == nil {
+		return nil
+	}
+	user := &runtimeapi.LinuxContainerUser{Uid: int64(u.UID), Gid: int64(u.GID)}
+	for _, g := range u.AdditionalGids {
+		user.SupplementalGroups = append(user.SupplementalGroups, int64(g))
+	}
+	return &runtimeapi.ContainerUser{Linux: user}
 }
 
 // containerState is the state in the CRI's words. One that is being removed is

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 
@@ -100,17 +99,23 @@ func (s *Server) writeContainerConfig(ctx context.Context, id string, c *Contain
 	if err != nil {
 		return err
 	}
+	if err := s.injectDevices(config, c.Config.M); err != nil {
+		return err
+	}
 	data, err := json.Marshal(config)
 	if err != nil {
 		return err
 	}
-	return s.Store.WriteConfig(id, data)
+	if err := s.Store.WriteConfig(id, data); err != nil {
+		return err
+	}
+	return s.containers.Change(id, func(c *Container) { c.User = &config.Process.User })
 }
 
 func (s *Server) containerInput(id string, c *Container, img *imgspecv1.Image) (oci.ContainerInput, error) {
 	pod, _ := s.sandboxes.Get(c.PodID)
 	in := oci.ContainerInput{
-		ID: id, Sandbox: pod.Data.Config.M, Config: proto.CloneOf(c.Config.M), Image: img, RootFS: c.RootFS, Privileged: c.Elevated, Host: s.Host,
+		ID: id, Sandbox: pod.Data.Config.M, Hostname: pod.Data.Hostname, Config: proto.CloneOf(c.Config.M), Image: img, RootFS: c.RootFS, Privileged: c.Elevated, Host: s.Host,
 		Annotations: spec.Annotate(s.Book.Annotations, spec.AppContainer, containerValues(id, c, &pod.Data)),
 	}
 	err := errors.Join(s.resolveMounts(in.Config), s.placeVolumes(id, in.Config, userns(pod.Data.Config.M) != nil))
@@ -120,7 +125,7 @@ func (s *Server) containerInput(id string, c *Container, img *imgspecv1.Image) (
 	if in.ExtraMounts, err = s.imageMounts(id, c, img.Config.Volumes); err != nil {
 		return in, err
 	}
-	if in.User, err = resolveUser(c.RootFS, c.Config.M, img); err != nil {
+	if err := s.confine(&in, c, img); err != nil {
 		return in, err
 	}
 	if in.Namespaces, err = s.containerNamespaces(c, &pod.Data); err != nil {
@@ -162,26 +167,6 @@ func (s *Server) targetPID(pod string, opts *runtimeapi.NamespaceOption) string 
 		return ""
 	}
 	return fmt.Sprintf("/proc/%d/ns/pid", e.Data.Process.PID)
-}
-
-func resolveUser(root string, c *runtimeapi.ContainerConfig, img *imgspecv1.Image) (oci.User, error) {
-	dir, err := os.OpenRoot(root)
-	if err != nil {
-		return oci.User{}, err
-	}
-	defer dir.Close()
-	var readers [2]io.Reader
-	for i, name := range []string{"etc/passwd", "etc/group"} {
-		f, err := openIn(dir, name)
-		if err != nil {
-			return oci.User{}, err
-		}
-		if f != nil {
-			defer f.Close()
-			readers[i] = f
-		}
-	}
-	return oci.ResolveUser(readers[0], readers[1], oci.UserRequestOf(c.GetLinux().GetSecurityContext(), img))
 }
 
 func containerValues(id string, c *Container, pod *Sandbox) map[spec.Value]string {

@@ -37,15 +37,15 @@ func hostDevices(asked []*runtimeapi.Device) ([]oci.Device, error) {
 	var all []oci.Device
 	for i, a := range asked {
 		if a.HostPath == "" || a.ContainerPath == "" {
-			return nil, &oci.FieldError{Field: fmt.Sprintf("config.devices[%d]", i), Reason: "has no host_path or no container_path"}
+			return nil, refusedDevice(fmt.Sprintf("config.devices[%d]", i), "has no host_path or no container_path")
 		}
 		real, err := filepath.EvalSymlinks(a.HostPath)
 		if err != nil {
-			return nil, &oci.FieldError{Field: fmt.Sprintf("config.devices[%d].host_path", i), Reason: err.Error()}
+			return nil, refusedDevice(fmt.Sprintf("config.devices[%d].host_path", i), err.Error())
 		}
 		found, err := nodes(real)
 		if err != nil {
-			return nil, &oci.FieldError{Field: fmt.Sprintf("config.devices[%d].host_path", i), Reason: err.Error()}
+			return nil, refusedDevice(fmt.Sprintf("config.devices[%d].host_path", i), err.Error())
 		}
 		for _, d := range found {
 			rel, err := filepath.Rel(real, d.Path)
@@ -56,6 +56,10 @@ func hostDevices(asked []*runtimeapi.Device) ([]oci.Device, error) {
 		}
 	}
 	return all, nil
+}
+
+func refusedDevice(field, reason string) error {
+	return &oci.FieldError{Field: field, Reason: reason}
 }
 
 func nodes(path string) ([]*devconfig.Device, error) {

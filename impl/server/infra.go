@@ -57,6 +57,10 @@ func (s *Server) writeInfraConfig(id, bundle, root string, sb *Sandbox) error {
 	if sb.facts()&spec.OnHostIPC == 0 {
 		files.Shm = s.shmPath(id)
 	}
+	filter, err := sandboxSeccomp(sb)
+	if err != nil {
+		return err
+	}
 	config, err := oci.Infra(oci.InfraInput{
 		ID: id, Sandbox: sb.Config.M,
 		Args:        append([]string{infraProgram}, s.Config.Runtime.InfraArgs...),
@@ -65,6 +69,7 @@ func (s *Server) writeInfraConfig(id, bundle, root string, sb *Sandbox) error {
 		CgroupsPath: cgroup,
 		Annotations: spec.Annotate(s.Book.Annotations, spec.InfraContainer, sandboxValues(id, sb)),
 		Files:       files,
+		Seccomp:     filter,
 		OwnKernel:   s.Config.Runtime.Handlers[sb.Handler].VM,
 		Host:        s.Host,
 	})

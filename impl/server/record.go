@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"reflect"
 
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"google.golang.org/protobuf/proto"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
@@ -67,6 +68,7 @@ type Container struct {
 	LogPath   string                            `json:"logPath,omitempty"`
 	StopWith  int                               `json:"stopSignal"`
 	RootFS    string                            `json:"rootFS,omitempty"` // where it is mounted
+	User      *specs.User                       `json:"user,omitempty"`   // that the first process begins with
 	CreatedAt int64                             `json:"createdAt"`        // ns since 1970, as the next two
 	StartedAt int64                             `json:"startedAt,omitempty"`
 

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode"
 
 	"golang.org/x/sys/unix"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
@@ -27,10 +28,23 @@ func (s *Server) refuseSandbox(c *runtimeapi.PodSandboxConfig, ownKernel bool) e
 	if err := s.refuseUserns(c, ownKernel); err != nil {
 		return err
 	}
-	if ownKernel {
-		return nil
+	if err := s.refuseDNS(c.GetDnsConfig()); err != nil || ownKernel {
+		return err
 	}
 	return s.refuseSysctls(c)
+}
+
+// refuseDNS refuses texts that would be something else in a resolv.conf. What
+// an option means is left to the resolver.
+func (s *Server) refuseDNS(d *runtimeapi.DNSConfig) error {
+	for field, texts := range map[string][]string{"servers": d.GetServers(), "searches": d.GetSearches(), "options": d.GetOptions()} {
+		for i, text := range texts {
+			if text == "" || strings.ContainsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || r == 0 }) {
+				return s.refusal("security.dns.refused", spec.InvalidArgument, fmt.Sprintf("config.dns_config.%s[%d]", field, i), fmt.Errorf("is %.80q, which is not one word", text))
+			}
+		}
+	}
+	return nil
 }
 
 // refuseSysctls refuses sysctls that are not of a namespace that the sandbox

@@ -73,14 +73,16 @@ func (s *Server) newSandbox(req *runtimeapi.RunPodSandboxRequest) (Sandbox, erro
 	if infra.Then && s.Infra == "" {
 		return Sandbox{}, fmt.Errorf("%s: no infra program is installed: install catatonit or set runtime.infra_program", infra.ID)
 	}
-	return Sandbox{
+	sb := Sandbox{
 		Config:     kept[*runtimeapi.PodSandboxConfig]{req.Config},
 		Requested:  req.RuntimeHandler,
 		Handler:    handler,
 		Privileged: privileged.Then,
 		HasInfra:   infra.Then,
 		CreatedAt:  time.Now().UnixNano(),
-	}, nil
+	}
+	_, err = sandboxSeccomp(&sb)
+	return sb, s.fieldError(spec.RunPodSandbox, err)
 }
 
 // chooseHandler returns the configured runtime handler that a sandbox runs on.

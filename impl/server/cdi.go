@@ -1,0 +1,43 @@
+package server
+
+import (
+	"fmt"
+	"slices"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+	"tags.cncf.io/container-device-interface/pkg/cdi"
+
+	"ocid/impl/oci"
+)
+
+// injectDevices edits a configuration as the CDI devices ask for that a
+// container names in its field or, as older device plugins have it, in its
+// annotations. The specs are read anew: a device plugin may just have written
+// one.
+func (s *Server) injectDevices(config *specs.Spec, c *runtimeapi.ContainerConfig) error {
+	_, names, err := cdi.ParseAnnotations(c.GetAnnotations())
+	if err != nil {
+		return refusedCDI("config.annotations", err)
+	}
+	for _, d := range c.GetCDIDevices() {
+		if !slices.Contains(names, d.GetName()) {
+			names = append(names, d.GetName())
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	cache, err := cdi.NewCache(cdi.WithSpecDirs(s.Config.Runtime.CDISpecDirs...), cdi.WithAutoRefresh(false))
+	if err != nil {
+		return fmt.Errorf("cdi: %w", err)
+	}
+	if _, err := cache.InjectDevices(config, names...); err != nil {
+		return refusedCDI("config.CDI_devices", err)
+	}
+	return nil
+}
+
+func refusedCDI(field string, err error) error {
+	return &oci.FieldError{Field: field, Reason: err.Error()}
+}
