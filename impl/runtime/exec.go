@@ -147,7 +147,7 @@ func (r *OCI) exec(ctx context.Context, id, dir string, streams *execStreams) (i
 	streams.finish()
 	_, pidErr := os.Stat(pidPath)
 	switch ps := cmd.ProcessState; {
-	case ps.Exited() && (pidErr == nil || ps.Success()):
+	case ps.Exited() && (pidErr == nil || ps.Success()) && !w.cut():
 		return int32(ps.ExitCode()), nil
 	case ctx.Err() != nil:
 		return 0, r.fail("exec", id, context.Cause(ctx))

@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"sync"
@@ -27,6 +28,7 @@ type execWatch struct {
 
 	mu      sync.Mutex
 	session int // the command's, 0 as long as that is not verified
+	killed  bool
 }
 
 // begin looks after the command from another goroutine until stop is called.
@@ -93,7 +95,21 @@ func (w *execWatch) kill() error {
 	w.mu.Lock()
 	session := w.session
 	w.mu.Unlock()
-	return killCommand(w.cmd, session)
+	err := killCommand(w.cmd, session)
+	if !errors.Is(err, os.ErrProcessDone) {
+		w.mu.Lock()
+		w.killed = true
+		w.mu.Unlock()
+	}
+	return err
+}
+
+// cut says whether the command was killed: the runtime's exit code is not that
+// of a command that ended by itself then.
+func (w *execWatch) cut() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.killed
 }
 
 // sleep waits for d; it returns false if ctx ended first.

@@ -111,10 +111,18 @@ func below(all []stat, root, session int) []stat {
 	return slices.DeleteFunc(slices.Clone(all), func(s stat) bool { return !in[s.pid] || s.pid == root || s.dead() })
 }
 
+// reapTime is how long a process may take to reap children that were killed and
+// to end by itself.
+const reapTime = 250 * time.Millisecond
+
 // killTree ends process root, a process of ours, and all below it. Everything
 // is stopped before anything is killed, so that nothing can be born or slip
 // away to another parent meanwhile; root goes last, because a monitor is the
 // reaper of what its runtime loses. It returns when all of it is dead.
+//
+// session is one more session that is below root. A runtime that runs a command
+// has one, and gets the time to reap the command: a zombie that it left would be
+// seen in the container until the machine's init looks after it.
 func killTree(root stat, session int) error {
 	top, err := openProcess(root.pid, root.start)
 	if errors.Is(err, errGone) {
@@ -126,16 +134,12 @@ func killTree(root stat, session int) error {
 	defer top.close()
 	ctx, cancel := context.WithTimeout(context.Background(), killTimeout)
 	defer cancel()
-	if err := top.signal(unix.SIGSTOP); err != nil {
-		return err
+	if err := top.killAllBelow(ctx, root.pid, session); err != nil {
+		return errors.Join(err, top.signal(unix.SIGKILL))
 	}
-	for {
-		killed, err := killBelow(ctx, root.pid, session)
-		if err != nil {
+	if session != 0 && !top.reaps(ctx) {
+		if err := top.killAllBelow(ctx, root.pid, session); err != nil {
 			return errors.Join(err, top.signal(unix.SIGKILL))
-		}
-		if killed == 0 {
-			break
 		}
 	}
 	if err := top.signal(unix.SIGKILL); err != nil {
@@ -145,6 +149,29 @@ func killTree(root stat, session int) error {
 		return fmt.Errorf("process %d does not die: %w", root.pid, err)
 	}
 	return nil
+}
+
+// killAllBelow stops the process and kills what is below it until nothing is.
+func (p *pidfd) killAllBelow(ctx context.Context, pid, session int) error {
+	if err := p.signal(unix.SIGSTOP); err != nil {
+		return err
+	}
+	for {
+		killed, err := killBelow(ctx, pid, session)
+		if err != nil || killed == 0 {
+			return err
+		}
+	}
+}
+
+// reaps lets the process go on and tells whether it has ended soon.
+func (p *pidfd) reaps(ctx context.Context) bool {
+	if err := p.signal(unix.SIGCONT); err != nil {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, reapTime)
+	defer cancel()
+	return p.wait(ctx) == nil
 }
 
 // killBelow stops, then kills what is below root, and says how many it found.

@@ -101,7 +101,7 @@ func runPod(ctx context.Context, s *session) error {
 }
 
 func createContainers(ctx context.Context, s *session) error {
-	shell := "echo one; echo two; httpd -p 80 -h /var/www; trap 'exit 0' TERM; while :; do sleep 1000 & wait; done"
+	shell := "echo one; echo two; httpd -p 80 -h /var/www; echo $$ >/tmp/pid; trap 'exit 0' TERM; trap 'echo three' USR1; while :; do sleep 1000 & wait; done"
 	err := errors.Join(
 		s.writeContainer("shell", object{"command": []string{"/bin/sh", "-c", shell}}),
 		s.writeContainer("reader", object{"command": []string{"/bin/cat"}, "stdin": true}),

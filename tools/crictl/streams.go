@@ -52,7 +52,7 @@ func attachOutput(ctx context.Context, s *session) error {
 	}
 	defer end()
 	return eventually(ctx, func() error {
-		_, err := s.crictl(ctx, "exec", "--sync", s.container, "sh", "-c", "echo three > /proc/1/fd/1")
+		_, err := s.crictl(ctx, "exec", "--sync", s.container, "sh", "-c", "kill -USR1 $(cat /tmp/pid)")
 		return errors.Join(err, out.has("three"))
 	})
 }
