@@ -119,5 +119,10 @@ bin/kubelet: tools/kubelet/go.mod tools/kubelet/go.sum
 kubelet-test: build bin/kubelet $(RUNC)
 	$(STEP) "kubelet" go run ./tools/node $(if $(RUNC),--runtime $(abspath $(RUNC)))
 
+# The tests with real clients, in the short form.
+clients: critest crictl-test
+	@$(MAKE) soak DURATION=60s
+	@$(MAKE) fuzz FUZZTIME=5s
+
 clean:
 	rm -rf bin

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	_ "embed"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -44,23 +43,6 @@ func lookAtHost(ctx context.Context, runtime string) (host, error) {
 	h.version, _, _ = strings.Cut(version, "\n")
 	enabled, err := os.ReadFile("/sys/module/apparmor/parameters/enabled")
 	h.has["apparmor"] = err == nil && strings.HasPrefix(string(enabled), "Y")
-	text, err := output(ctx, ".", runtime, "features")
-	if err != nil {
-		return h, err
-	}
-	var features struct {
-		Linux struct {
-			MountExtensions struct {
-				IDMap struct {
-					Enabled bool `json:"enabled"`
-				} `json:"idmap"`
-			} `json:"mountExtensions"`
-		} `json:"linux"`
-	}
-	if err := json.Unmarshal([]byte(text), &features); err != nil {
-		return h, fmt.Errorf("%s features: %w", runtime, err)
-	}
-	h.has["idmap"] = features.Linux.MountExtensions.IDMap.Enabled
 	return h, nil
 }
 
