@@ -22,7 +22,8 @@ func main() {
 	flag.StringVar(&o.bin, "bin", "bin", "directory with criconform and the witness programs")
 	flag.StringVar(&o.profile, "profile", "runc", "profile to run on")
 	flag.StringVar(&o.json, "json", "", "write the results here, as JSON")
-	flag.BoolVar(&o.update, "update", false, "write the results to spec/coverage.json; only for a run of all mutants")
+	flag.BoolVar(&o.update, "update", false, "write the results to spec/coverage.json; not of a sample")
+	flag.BoolVar(&o.fresh, "new", false, "only rules of which spec/coverage.json does not have these very mutants")
 	flag.IntVar(&o.sample, "sample", 1, "run one in so many mutants, drawn by -seed")
 	flag.StringVar(&o.seed, "seed", "", "any text: another one draws another sample")
 	flag.IntVar(&o.workers, "workers", runtime.NumCPU(), "mutants side by side")
@@ -42,6 +43,6 @@ func main() {
 type options struct {
 	rule, bin, profile, json string
 	seed                     string
-	update                   bool
+	update, fresh            bool
 	workers, sample          int
 }

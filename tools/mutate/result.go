@@ -92,7 +92,7 @@ func (c *coverage) sum() {
 }
 
 // all says that every mutant is run.
-func (r *runner) all() bool { return r.rule == "" && r.sample <= 1 }
+func (r *runner) all() bool { return r.rule == "" && r.sample <= 1 && !r.fresh }
 
 // uncovered lists the MUST rules with a mutant that no probe kills, or, after a
 // run of all, without any mutant.
@@ -140,6 +140,7 @@ func (r *runner) write(c coverage) error {
 			return err
 		}
 		maps.Copy(old.Rules, c.Rules)
+		maps.DeleteFunc(old.Rules, func(id spec.ID, _ *ruleFate) bool { return r.rules[id].ID == "" })
 		old.sum()
 		c = old
 	}

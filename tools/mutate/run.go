@@ -41,6 +41,7 @@ type runner struct {
 	options
 	tmp, env string
 	rules    map[spec.ID]spec.Rule
+	measured map[spec.ID]bool // rules that -new passes over
 
 	mu     sync.Mutex
 	done   []verdict
@@ -59,6 +60,9 @@ func run(ctx context.Context, o options) (bool, error) {
 	book := spec.Default()
 	for _, rule := range book.Rules() {
 		r.rules[rule.ID] = rule
+	}
+	if err := r.skipMeasured(); err != nil {
+		return false, err
 	}
 	if err := r.build(ctx); err != nil {
 		return false, err
@@ -111,7 +115,53 @@ func (r *runner) verdict(rule spec.ID, op string) verdict {
 	return verdict{Rule: rule, Op: op, Unobservable: r.rules[rule].Unobservable != ""}
 }
 
+// skipMeasured finds the rules whose mutants are those of the last results, with
+// no survivor among them.
+func (r *runner) skipMeasured() error {
+	if !r.fresh {
+		return nil
+	}
+	old, err := loadCoverage(coverageFile)
+	if err != nil {
+		return err
+	}
+	r.measured = map[spec.ID]bool{}
+	for rule, ops := range operations() {
+		fate := old.Rules[rule]
+		if fate == nil {
+			continue
+		}
+		var had []string
+		for _, v := range fate.Mutants {
+			if v.KilledBy != "probe" && !v.Unobservable {
+				had = nil // to be judged again
+				break
+			}
+			had = append(had, v.Op)
+		}
+		slices.Sort(had)
+		slices.Sort(ops)
+		r.measured[rule] = slices.Equal(had, ops)
+	}
+	return nil
+}
+
+// operations are the ways in which each rule is broken.
+func operations() map[spec.ID][]string {
+	all := map[spec.ID][]string{}
+	for _, m := range mutant.All() {
+		all[m.Rule] = append(all[m.Rule], m.Op)
+	}
+	for _, f := range allFaults() {
+		all[f.rule] = append(all[f.rule], f.op)
+	}
+	return all
+}
+
 func (r *runner) asked(rule spec.ID) bool {
+	if r.measured[rule] {
+		return false
+	}
 	prefix, wild := strings.CutSuffix(r.rule, "*")
 	return r.rule == "" || string(rule) == r.rule || wild && strings.HasPrefix(string(rule), prefix)
 }
