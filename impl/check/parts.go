@@ -192,7 +192,7 @@ func lookImages(q Request, s *store.Store, r *report) {
 	c := q.Config.Image
 	images, err := image.New(s, image.Options{
 		Flights: &flight.Group[string]{}, RegistriesConf: c.RegistriesConf, RegistriesConfDir: c.RegistriesConfDir,
-		PolicyPath: c.Policy, AuthFile: c.AuthFile,
+		RegistriesDir: c.RegistriesDir, CertsDir: c.CertsDir, PolicyPath: c.Policy, PolicyDir: c.PolicyDir, AuthFile: c.AuthFile, AuthDir: c.AuthDir,
 	})
 	if err != nil {
 		r.fail("%v", err)

@@ -76,13 +76,19 @@ type Storage struct {
 
 // Image is the table [image].
 type Image struct {
-	RegistriesConf    string   `toml:"registries_conf" check:"path?" flag:"registries-conf" comment:"registries.conf: mirrors, search lists, registries without TLS."`
+	RegistriesConf    string   `toml:"registries_conf" check:"path?" flag:"registries-conf" comment:"registries.conf: mirrors, search lists, aliases, registries without TLS."`
 	RegistriesConfDir string   `toml:"registries_conf_dir" check:"path?" comment:"Drop-in directory of registries_conf."`
+	RegistriesDir     string   `toml:"registries_d" check:"path?" comment:"registries.d: where the signatures of images are kept."`
+	CertsDir          string   `toml:"certs_dir" check:"path?" comment:"Certificates of registries, in a directory for each host:port."`
 	Policy            string   `toml:"policy" check:"path?" comment:"policy.json: which images are trusted. Where the machine has none, every image is."`
+	PolicyDir         string   `toml:"policy_dir" check:"path?" comment:"Directory of policies that count instead, for pods of one namespace: <namespace>.json.\nEmpty: none."`
 	AuthFile          string   `toml:"auth_file" check:"path?" comment:"Credentials used when a request brings none."`
-	StallTimeout      Duration `toml:"stall_timeout" default:"5m" comment:"A transfer that receives nothing for this long fails."`
+	AuthDir           string   `toml:"auth_dir" check:"path?" comment:"Directory of credentials that count instead, for pods of one namespace: <namespace>.json.\nEmpty: none."`
+	TransferDir       string   `toml:"transfer_dir" check:"path?" comment:"Directory of layers in transfer. Empty: <root>/blobs."`
+	StallTimeout      Duration `toml:"stall_timeout" default:"5m" live:"yes" comment:"A transfer of which one layer receives nothing for this long fails."`
+	ParallelDownloads uint     `toml:"parallel_downloads" default:"6" comment:"Layers of one image in transfer at a time. 0: as containers/image likes."`
 	Volumes           string   `toml:"volumes" default:"bind" check:"bind|mkdir|ignore" comment:"What becomes of the volumes that an image declares: bind (a directory of the container's own,\nwith a copy of the image's content, writable even if the root filesystem is read-only), mkdir\n(a directory in the root filesystem) or ignore."`
-	Pinned            []string `toml:"pinned" comment:"Images that garbage collection must keep, as full references."`
+	Pinned            []string `toml:"pinned" live:"yes" comment:"Images that garbage collection must keep: references, in which * stands for any text."`
 }
 
 // Streaming is the table [streaming].

@@ -110,6 +110,14 @@ func (c *Config) CNICacheDir() string {
 	return filepath.Join(c.RunRoot, "cni")
 }
 
+// BlobDir is where layers are while they are in transfer.
+func (c *Config) BlobDir() string {
+	if c.Image.TransferDir != "" {
+		return c.Image.TransferDir
+	}
+	return filepath.Join(c.Root, "blobs")
+}
+
 // StorageRoot is where containers/storage keeps layers and records.
 func (c *Config) StorageRoot() string { return filepath.Join(c.Root, "storage") }
 

@@ -3,7 +3,6 @@ package daemon
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -78,8 +77,9 @@ func (d *daemon) openImages() (*image.Images, error) {
 	c := d.cfg.Image
 	return image.New(d.store, image.Options{
 		Flights:        &flight.Group[string]{},
-		RegistriesConf: c.RegistriesConf, RegistriesConfDir: c.RegistriesConfDir, PolicyPath: c.Policy, AuthFile: c.AuthFile,
-		BlobDir: filepath.Join(d.cfg.Root, "blobs"), StallTimeout: c.StallTimeout.Duration, Pinned: c.Pinned,
+		RegistriesConf: c.RegistriesConf, RegistriesConfDir: c.RegistriesConfDir, RegistriesDir: c.RegistriesDir, CertsDir: c.CertsDir,
+		PolicyPath: c.Policy, PolicyDir: c.PolicyDir, AuthFile: c.AuthFile, AuthDir: c.AuthDir,
+		BlobDir: d.cfg.BlobDir(), StallTimeout: c.StallTimeout.Duration, ParallelBlob: c.ParallelDownloads, Pinned: c.Pinned,
 		UserAgent: "ocid/" + version.String(), Log: d.log,
 	})
 }

@@ -90,6 +90,9 @@ func (d *daemon) reload(why string) {
 		return
 	}
 	live, restart := config.Changes(d.cfg, next)
+	if err := d.server.Images.Reload(next.Image.Pinned, next.Image.StallTimeout.Duration); err != nil {
+		d.log.Error("images: everything stays as it is", "why", why, "err", err)
+	}
 	d.level.Set(next.Level())
 	d.log.Info("configuration read again", "why", why, "differs from the start in", live, "takes a restart", restart)
 }

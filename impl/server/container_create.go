@@ -13,6 +13,7 @@ import (
 	"ocid/impl/facts"
 	"ocid/impl/ledger"
 	"ocid/impl/oci"
+	"ocid/impl/store"
 	"ocid/spec"
 )
 
@@ -109,7 +110,11 @@ func (s *Server) createContainer(ctx context.Context, id string) error {
 	if err := s.joinSandbox(ctx, e.Data.PodID); err != nil {
 		return err
 	}
-	if err := s.Runner.Run(ctx, s.containers, id, s.Book.CreateContainer, 0, s.createWorks(id)); err != nil {
+	err := s.Runner.Run(ctx, s.containers, id, s.Book.CreateContainer, 0, s.createWorks(id))
+	if errors.Is(err, store.ErrNoImage) { // removed since it was looked up
+		return s.refusal("container.create.image", spec.NotFound, "config.image.image", err)
+	}
+	if err != nil {
 		return s.fieldError(spec.CreateContainer, ledByVolume(err))
 	}
 	s.watchContainer(id)

@@ -88,8 +88,11 @@ func (s *Server) unmountRoot(_ context.Context, id string, c *Container) error {
 // the container's directories.
 func (s *Server) writeContainerConfig(ctx context.Context, id string, c *Container) error {
 	img, err := s.Images.Status(ctx, c.ImageID)
-	if err != nil || img == nil {
-		return fmt.Errorf("image %s: not found (%w)", c.ImageID, err)
+	if err != nil {
+		return fmt.Errorf("image %s: %w", c.ImageID, err)
+	}
+	if img == nil {
+		return fmt.Errorf("image %s: %w", c.ImageID, store.ErrNoImage)
 	}
 	in, err := s.containerInput(id, c, img.Config)
 	if err != nil {

@@ -2,22 +2,20 @@ package server
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"strconv"
 	"strings"
 
-	"google.golang.org/grpc/codes"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
-	"ocid/impl/gate"
 	"ocid/impl/store/image"
-	"ocid/spec"
 )
 
 // PullImage pulls an image, or joins a pull of it that is under way.
 func (s *Server) PullImage(ctx context.Context, req *runtimeapi.PullImageRequest) (*runtimeapi.PullImageResponse, error) {
-	pull := image.PullRequest{Ref: req.Image.Image}
+	if err := s.refuseHandler(req.Image); err != nil {
+		return nil, err
+	}
+	pull := image.PullRequest{Ref: req.Image.Image, Namespace: req.GetSandboxConfig().GetMetadata().GetNamespace()}
 	if a := req.GetAuth(); a != nil {
 		pull.Auth = &image.Auth{
 			Username: a.Username, Password: a.Password, Auth: a.Auth, ServerAddress: a.ServerAddress,
@@ -31,35 +29,11 @@ func (s *Server) PullImage(ctx context.Context, req *runtimeapi.PullImageRequest
 	return &runtimeapi.PullImageResponse{ImageRef: id}, nil
 }
 
-// imageError gives an error of the image store the code and, for what kubelet
-// reads out of the message, the prefix that belong to it.
-func imageError(err error) error {
-	for _, c := range []struct {
-		is     error
-		code   codes.Code
-		rule   spec.ID
-		prefix string
-	}{
-		{context.Canceled, codes.Canceled, "", ""},
-		{context.DeadlineExceeded, codes.DeadlineExceeded, "", ""},
-		{image.ErrSignature, codes.Unknown, "", "SignatureValidationFailed: "},
-		{image.ErrRegistryUnavailable, codes.Unknown, "image.pull.unavailable", "RegistryUnavailable: "},
-		{image.ErrNotFound, codes.NotFound, "image.pull.missing", ""},
-		{image.ErrUnauthorized, codes.Unauthenticated, "", ""},
-		{image.ErrInvalidReference, codes.InvalidArgument, "", ""},
-		{image.ErrInvalidAuth, codes.InvalidArgument, "", ""},
-		{image.ErrAmbiguous, codes.InvalidArgument, "list.ambiguous", ""},
-		{image.ErrInUse, codes.FailedPrecondition, "image.remove.used", ""},
-	} {
-		if errors.Is(err, c.is) {
-			return &gate.Coded{Code: c.code, Rule: c.rule, Err: fmt.Errorf("%s%w", c.prefix, err)}
-		}
-	}
-	return err
-}
-
 // ImageStatus describes an image, or none if it is not there.
 func (s *Server) ImageStatus(ctx context.Context, req *runtimeapi.ImageStatusRequest) (*runtimeapi.ImageStatusResponse, error) {
+	if err := s.refuseHandler(req.Image); err != nil {
+		return nil, err
+	}
 	img, err := s.Images.Status(ctx, req.Image.Image)
 	if err != nil {
 		return nil, imageError(err)
@@ -79,7 +53,7 @@ func (s *Server) ImageStatus(ctx context.Context, req *runtimeapi.ImageStatusReq
 func criImage(img *image.Image) *runtimeapi.Image {
 	out := &runtimeapi.Image{
 		Id: img.ID, RepoTags: img.RepoTags, RepoDigests: img.RepoDigests, Size: img.Size, Pinned: img.Pinned,
-		Spec: &runtimeapi.ImageSpec{Image: firstOr(img.RepoTags, img.ID)},
+		Spec: &runtimeapi.ImageSpec{Image: firstOr(append(img.RepoTags, img.RepoDigests...), img.ID), Annotations: img.Annotations},
 	}
 	user, _, _ := strings.Cut(img.User, ":")
 	if uid, err := strconv.ParseInt(user, 10, 64); err == nil {
@@ -96,6 +70,9 @@ func (s *Server) ListImages(ctx context.Context, req *runtimeapi.ListImagesReque
 }
 
 func (s *Server) listImages(ctx context.Context, f *runtimeapi.ImageFilter) (*runtimeapi.ListImagesResponse, error) {
+	if err := s.refuseHandler(f.GetImage()); err != nil {
+		return nil, err
+	}
 	res := &runtimeapi.ListImagesResponse{}
 	if ref := f.GetImage().GetImage(); ref != "" {
 		img, err := s.Images.Status(ctx, ref)
@@ -116,6 +93,9 @@ func (s *Server) listImages(ctx context.Context, f *runtimeapi.ImageFilter) (*ru
 
 // RemoveImage removes an image with all its tags.
 func (s *Server) RemoveImage(ctx context.Context, req *runtimeapi.RemoveImageRequest) (*runtimeapi.RemoveImageResponse, error) {
+	if err := s.refuseHandler(req.Image); err != nil {
+		return nil, err
+	}
 	if err := s.Images.Remove(ctx, req.Image.Image); err != nil {
 		return nil, imageError(err)
 	}

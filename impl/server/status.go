@@ -55,7 +55,8 @@ func (s *Server) statusInfo() map[string]string {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return verboseInfo(map[string]any{"podCIDR": s.podCIDR, "config": s.Config, "runtimes": runtimes, "pending": s.Book.Pending})
+	return verboseInfo(map[string]any{"podCIDR": s.podCIDR, "config": s.Config, "runtimes": runtimes, "pending": s.Book.Pending,
+		"pulls": s.Images.Pulls(), "pullTotals": s.Images.Totals()})
 }
 
 // handlerFeatures is what a handler can do, which takes the runtime and the

@@ -1,7 +1,11 @@
 package main
 
+import "slices"
+
 // faultsImage break the promises about images.
-var faultsImage = []fault{
+var faultsImage = slices.Concat(faultsImageStore, faultsImagePull)
+
+var faultsImageStore = []fault{
 	{rule: "image.pull", op: "returns the name", file: "impl/server/image.go",
 		old: `PullImageResponse{ImageRef: id}`, with: `PullImageResponse{ImageRef: req.Image.Image + id[:0]}`},
 	{rule: "image.pull", op: "does nothing for a digest", file: "impl/server/image.go",
@@ -11,21 +15,23 @@ var faultsImage = []fault{
 	}
 	id, err := s.Images.Pull(ctx, pull)
 `},
-	{rule: "image.pull.missing", op: "another code", file: "impl/server/image.go",
-		old: `{image.ErrNotFound, codes.NotFound,`, with: `{image.ErrNotFound, codes.Internal,`},
-	{rule: "image.pull.missing", op: "is no error", file: "impl/server/image.go",
-		old: `	id, err := s.Images.Pull(ctx, pull)
-`, with: `	id, err := s.Images.Pull(ctx, pull)
-	if errors.Is(err, image.ErrNotFound) {
+	{rule: "image.pull.missing", op: "another code", file: "impl/server/image_refuse.go",
+		old: `{is: image.ErrNotFound, code: codes.NotFound,`, with: `{is: image.ErrNotFound, code: codes.Internal,`},
+	{rule: "image.pull.missing", op: "is no error", file: "impl/store/image/pull.go",
+		old: `		return i.pullFirst(ctx, candidates, request)
+	})
+`, with: `		return i.pullFirst(ctx, candidates, request)
+	})
+	if errors.Is(err, ErrNotFound) {
 		err = nil
 	}
 `},
-	{rule: "image.pull.unavailable", op: "another code", file: "impl/server/image.go",
-		old: `{image.ErrRegistryUnavailable, codes.Unknown,`, with: `{image.ErrRegistryUnavailable, codes.Unavailable,`},
-	{rule: "image.pull.unavailable", op: "no prefix", file: "impl/server/image.go",
-		old: `"RegistryUnavailable: "}`, with: `""}`},
+	{rule: "image.pull.unavailable", op: "another code", file: "impl/server/image_refuse.go",
+		old: `{is: image.ErrRegistryUnavailable, code: codes.Unknown,`, with: `{is: image.ErrRegistryUnavailable, code: codes.Unavailable,`},
+	{rule: "image.pull.unavailable", op: "no prefix", file: "impl/server/image_refuse.go",
+		old: `prefix: "RegistryUnavailable: "}`, with: `prefix: ""}`},
 	{rule: "image.pull.unavailable", op: "waits for ever", file: "impl/store/image/pull.go",
-		old: `watchStall(ctx, i.o.StallTimeout)`, with: `watchStall(ctx, 0)`},
+		old: `watchStall(ctx, i.live.Load().stall, p.progress)`, with: `watchStall(ctx, 0, p.progress)`},
 	{rule: "image.pull.unavailable", op: "not for status 503", file: "impl/store/image/classify.go",
 		old: `status.StatusCode >= http.StatusInternalServerError`, with: `status.StatusCode > http.StatusServiceUnavailable`},
 	{rule: "image.pull.digest", op: "is no error", file: "impl/server/image.go",
@@ -36,15 +42,15 @@ var faultsImage = []fault{
 	}
 `},
 	{rule: "image.pull.digest", op: "leaves its files", file: "impl/store/image/pull.go",
-		old: `		if rest := os.RemoveAll(mark); rest != nil {`, with: `		if rest := os.Remove(mark); rest != nil {`},
+		old: `		if rest := os.RemoveAll(p.mark); rest != nil {`, with: `		if rest := os.Remove(p.mark); rest != nil {`},
 	{rule: "image.pull.shared", op: "one transfer each", file: "impl/store/image/pull.go",
-		old: `i.o.Flights.Do(ctx, key(candidates, request.Auth), func`, with: `i.o.Flights.Do(ctx, key(candidates, request.Auth)+time.Now().String(), func`},
+		old: `i.o.Flights.Do(ctx, key(candidates, request), func`, with: `i.o.Flights.Do(ctx, key(candidates, request)+time.Now().String(), func`},
 	{rule: "image.pull.shared", op: "the first one's end is all's", file: "impl/flight/flight.go",
 		old: `context.WithCancelCause(context.WithoutCancel(ctx))`, with: `context.WithCancelCause(ctx)`},
 	{rule: "image.pull.shared", op: "whoever goes ends it", file: "impl/flight/flight.go",
 		old: `last := r.callers == 0`, with: `last := r.callers >= 0`},
 	{rule: "image.status", op: "not there is an error", file: "impl/server/image.go",
-		old: `		return &runtimeapi.ImageStatusResponse{}, nil`, with: `		return nil, &gate.Coded{Code: codes.NotFound, Err: errors.New("no such image")}`},
+		old: `		return &runtimeapi.ImageStatusResponse{}, nil`, with: `		return nil, s.refusal("image.status", 5, "image", context.Canceled)`},
 	{rule: "image.status", op: "no size", file: "impl/server/image.go",
 		old: `Size: img.Size, Pinned`, with: `Size: 0, Pinned`},
 	{rule: "image.status", op: "no digests", file: "impl/server/image.go",
@@ -86,8 +92,8 @@ var faultsImage = []fault{
 `, with: `	case errors.Is(err, storage.ErrImageUsedByContainer):
 		_ = back.RemoveNames(record.ID, record.Names)
 `},
-	{rule: "image.remove.used", op: "another code", file: "impl/server/image.go",
-		old: `{image.ErrInUse, codes.FailedPrecondition,`, with: `{image.ErrInUse, codes.Internal,`},
+	{rule: "image.remove.used", op: "another code", file: "impl/server/image_refuse.go",
+		old: `{is: image.ErrInUse, code: codes.FailedPrecondition,`, with: `{is: image.ErrInUse, code: codes.Internal,`},
 	{rule: "image.fs", op: "no mount point", file: "impl/server/image.go",
 		old: `fsUsage(use.Images, use.Mountpoint)`, with: `fsUsage(use.Images, "")`},
 	{rule: "image.fs", op: "no bytes", file: "impl/server/stats_cri.go",

@@ -29,6 +29,9 @@ type Auth struct {
 type PullRequest struct {
 	Ref  string
 	Auth *Auth // nil: those of the auth file, if any
+	// Namespace is that of the pod the image is for, "" if nobody knows. It must
+	// be the name of a file.
+	Namespace string
 }
 
 // apply puts the credentials into sys, if they are meant for the registry of
@@ -40,7 +43,8 @@ func (a *Auth) apply(sys *types.SystemContext, named reference.Named) error {
 	config := &types.DockerAuthConfig{Username: a.Username, Password: a.Password}
 	switch {
 	case a.RegistryToken != "":
-		sys.DockerBearerRegistryToken = a.RegistryToken
+		// The library keeps a token from mirrors only if there is a DockerAuthConfig.
+		sys.DockerBearerRegistryToken, sys.DockerAuthConfig = a.RegistryToken, &types.DockerAuthConfig{}
 		return nil
 	case a.IdentityToken != "":
 		config = &types.DockerAuthConfig{Username: a.Username, IdentityToken: a.IdentityToken}
@@ -72,17 +76,18 @@ func (a *Auth) meant(registry string) bool {
 	return host == registry || registry == "docker.io" && strings.HasSuffix(host, ".docker.io")
 }
 
-// key names the transfer of these candidates with these credentials. Credentials
-// are part of it: nobody gets an image by the rights of somebody else.
-func key(candidates []reference.Named, auth *Auth) string {
+// key names the transfer of these candidates for this request. Credentials and
+// namespace are part of it: nobody gets an image by the rights of somebody else.
+func key(candidates []reference.Named, r PullRequest) string {
 	names := make([]string, 0, len(candidates))
 	for _, c := range candidates {
 		names = append(names, c.String())
 	}
 	data, err := json.Marshal(struct {
-		Names []string
-		Auth  *Auth
-	}{names, auth})
+		Names     []string
+		Auth      *Auth
+		Namespace string
+	}{names, r.Auth, r.Namespace})
 	if err != nil { // strings only
 		panic(err)
 	}

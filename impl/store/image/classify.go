@@ -1,18 +1,25 @@
 package image
 
 import (
+	"archive/tar"
+	"compress/gzip"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 
 	"github.com/docker/distribution/registry/api/errcode"
 	v2 "github.com/docker/distribution/registry/api/v2"
 	"go.podman.io/image/v5/docker"
+	"go.podman.io/image/v5/manifest"
 	"go.podman.io/image/v5/signature"
+	"golang.org/x/sys/unix"
 )
 
 // classify wraps the error of a transfer so that errors.Is finds its class. The
@@ -29,12 +36,21 @@ func classify(ctx context.Context, err error) error {
 
 // class returns the sentinel an error belongs to, nil if it is a local matter.
 func class(err error) error {
+	if err == nil {
+		return nil
+	}
 	var rejected signature.PolicyRequirementError
 	var unsigned signature.InvalidSignatureError
 	if errors.As(err, &rejected) || errors.As(err, &unsigned) {
 		return ErrSignature
 	}
+	if full(err) {
+		return ErrNoSpace
+	}
 	if found := registryClass(err); found != nil {
+		return found
+	}
+	if found := contentClass(err); found != nil {
 		return found
 	}
 	var wire net.Error
@@ -73,6 +89,35 @@ func registryClass(err error) error {
 		case status.StatusCode == http.StatusUnauthorized, status.StatusCode == http.StatusForbidden:
 			return ErrUnauthorized
 		}
+	}
+	return nil
+}
+
+// full says whether a disk or a quota is. A layer is unpacked by another process,
+// of whose error only the text arrives.
+func full(err error) bool {
+	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) ||
+		strings.Contains(err.Error(), unix.ENOSPC.Error()) || strings.Contains(err.Error(), unix.EDQUOT.Error())
+}
+
+// contentClass is the class of what is wrong with what the registry sent. Where
+// the library has no type for an error, its text has to do.
+func contentClass(err error) error {
+	text := err.Error()
+	has := func(words ...string) bool {
+		return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(text, w) })
+	}
+	var artifact manifest.NonImageArtifactError
+	var syntax *json.SyntaxError
+	var kind *json.UnmarshalTypeError
+	switch {
+	case has("no image found in image index", "no image found in manifest list"):
+		return ErrPlatform
+	case has("igest did not match", "does not match provided manifest digest", "does not match selected manifest digest", "does not match expected"):
+		return ErrDigest
+	case has("does not match config's DiffID", "image config has only", "unsupported docker v2s2 media type"), errors.As(err, &artifact), errors.As(err, &syntax),
+		errors.As(err, &kind), errors.Is(err, tar.ErrHeader), errors.Is(err, gzip.ErrHeader):
+		return ErrUnusable
 	}
 	return nil
 }

@@ -9,5 +9,5 @@ func (i *Images) KeyOf(ref string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("candidates: %w", err)
 	}
-	return key(candidates, nil), nil
+	return key(candidates, PullRequest{}), nil
 }

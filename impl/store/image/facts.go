@@ -2,6 +2,7 @@ package image
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"sync"
 
@@ -12,8 +13,9 @@ import (
 
 // A fact is what is costly to find out about an image and never changes.
 type fact struct {
-	size   uint64
-	config *imgspecv1.Image
+	size        uint64
+	config      *imgspecv1.Image
+	annotations map[string]string // of the manifest
 }
 
 // facts remembers facts by image ID.
@@ -80,5 +82,16 @@ func (i *Images) read(ctx context.Context, back storage.Store, id string) (fact,
 	if err != nil {
 		return f, fmt.Errorf("configuration of image %s: %w", id, err)
 	}
+	data, _, err := img.Manifest(ctx)
+	if err != nil {
+		return f, fmt.Errorf("manifest of image %s: %w", id, err)
+	}
+	var manifest struct {
+		Annotations map[string]string `json:"annotations"`
+	}
+	if err := json.Unmarshal(data, &manifest); err != nil {
+		return f, fmt.Errorf("manifest of image %s: %w", id, err)
+	}
+	f.annotations = manifest.Annotations
 	return f, nil
 }

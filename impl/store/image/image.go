@@ -41,8 +41,18 @@ var (
 	ErrInvalidAuth = errors.New("invalid registry credentials")
 	// ErrAmbiguous: an ID prefix fits more than one image.
 	ErrAmbiguous = errors.New("ambiguous image ID prefix")
-	// ErrInUse: a container uses the image.
+	// ErrInUse: a container or an image volume uses the image.
 	ErrInUse = errors.New("image is in use")
+	// ErrEnforced: registries.conf wants short names to stand for one image only.
+	ErrEnforced = errors.New("short name stands for several images")
+	// ErrPlatform: the registry has the image, but not for this machine.
+	ErrPlatform = errors.New("no image for this platform")
+	// ErrUnusable: what the registry has is no image that containers can run of.
+	ErrUnusable = errors.New("not an image for containers")
+	// ErrDigest: content is not what its digest promises.
+	ErrDigest = errors.New("content does not match its digest")
+	// ErrNoSpace: the disk has no room for the image.
+	ErrNoSpace = errors.New("no room for the image")
 )
 
 // Flights shares one run among the callers that use equal keys at the same time.
@@ -59,16 +69,19 @@ type Options struct {
 
 	RegistriesConf    string // registries.conf; "" is the system's
 	RegistriesConfDir string // drop-in directory of registries.conf; "" is the system's
+	RegistriesDir     string // registries.d: where signatures are kept; "" is the system's
 	CertsDir          string // per-host certificates; "" is the system's
 	// PolicyPath is a policy.json; "" is the system's and, when the machine has
 	// none, a policy that accepts every image.
 	PolicyPath string
+	PolicyDir  string // <namespace>.json is the policy of a pod's namespace; "" is none
 	AuthFile   string // used when the request has no credentials; "" is the system's
+	AuthDir    string // <namespace>.json comes before AuthFile; "" is none
 
 	BlobDir      string        // for compressed layers in transfer; "" is in the storage root
 	StallTimeout time.Duration // a pull without a byte for so long fails; 0 never
 	ParallelBlob uint          // blobs of one image in transfer at a time; 0 is the library's choice
-	Pinned       []string      // images garbage collection must keep: exact names, or prefixes ending in *
+	Pinned       []string      // images garbage collection must keep: names, in which * stands for any text
 	UserAgent    string
 	Log          *slog.Logger // nil discards
 }
@@ -81,6 +94,8 @@ type Images struct {
 	sys   types.SystemContext // never changed; copied for each use
 	gate  gate
 	facts facts
+	live  atomic.Pointer[live]
+	pulls pulls
 	// removals counts the images removed, or about to be.
 	removals atomic.Uint64
 }
@@ -96,9 +111,10 @@ func New(s *store.Store, o Options) (*Images, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	i := &Images{store: s, o: o, log: o.Log, sys: systemContext(s, o)}
-	if _, err := i.policy(); err != nil {
+	if _, err := i.policy(""); err != nil {
 		return nil, err
 	}
+	i.live.Store(newLive(o.Pinned, o.StallTimeout))
 	for _, dir := range []string{i.pullsDir(), o.BlobDir} {
 		if dir == "" {
 			continue
@@ -116,6 +132,7 @@ func systemContext(s *store.Store, o Options) types.SystemContext {
 	return types.SystemContext{
 		SystemRegistriesConfPath:    o.RegistriesConf,
 		SystemRegistriesConfDirPath: o.RegistriesConfDir,
+		RegistriesDirPath:           o.RegistriesDir,
 		DockerPerHostCertDirPath:    o.CertsDir,
 		SignaturePolicyPath:         o.PolicyPath,
 		AuthFilePath:                o.AuthFile,

@@ -24,8 +24,9 @@ type Image struct {
 	Size        uint64   // bytes of the unpacked layers and the metadata
 	User        string   // as the configuration has it: user, uid, user:group, …
 	Labels      map[string]string
-	Config      *imgspecv1.Image // nil if the image has no configuration that can be read
-	Digest      digest.Digest    // of the manifest
+	Config      *imgspecv1.Image  // nil if the image has no configuration that can be read
+	Digest      digest.Digest     // of the manifest
+	Annotations map[string]string // of the manifest
 	Pinned      bool
 }
 
@@ -139,7 +140,7 @@ func (i *Images) describe(ctx context.Context, back storage.Store, record *stora
 	if err != nil {
 		i.log.Warn("image can't be read", "id", record.ID, "err", err)
 	}
-	image.Size, image.Config = f.size, f.config
+	image.Size, image.Config, image.Annotations = f.size, f.config, f.annotations
 	if f.config != nil {
 		image.User, image.Labels = f.config.Config.User, f.config.Config.Labels
 	}
@@ -221,23 +222,4 @@ func indexOf(back storage.Store, img *storage.Image, instance digest.Digest) dig
 		}
 	}
 	return instance
-}
-
-// pinned says whether the options pin the image.
-func (i *Images) pinned(image *Image) bool {
-	names := append(append([]string{image.ID}, image.RepoTags...), image.RepoDigests...)
-	for _, pattern := range i.o.Pinned {
-		prefix, open := strings.CutSuffix(pattern, "*")
-		for _, name := range names {
-			familiar := name
-			if named, err := reference.ParseNormalizedNamed(name); err == nil && name != image.ID {
-				familiar = reference.FamiliarString(named)
-			}
-			if name == pattern || familiar == pattern ||
-				open && (strings.HasPrefix(name, prefix) || strings.HasPrefix(familiar, prefix)) {
-				return true
-			}
-		}
-	}
-	return false
 }

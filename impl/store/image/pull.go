@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"time"
 
 	"go.podman.io/image/v5/copy"
@@ -28,8 +29,8 @@ func (i *Images) Pull(ctx context.Context, request PullRequest) (string, error) 
 	if err != nil {
 		return "", fmt.Errorf("pull %q: %w", request.Ref, err)
 	}
-	id, err := i.o.Flights.Do(ctx, key(candidates, request.Auth), func(ctx context.Context) (string, error) {
-		return i.pullFirst(ctx, candidates, request.Auth)
+	id, err := i.o.Flights.Do(ctx, key(candidates, request), func(ctx context.Context) (string, error) {
+		return i.pullFirst(ctx, candidates, request)
 	})
 	if err != nil {
 		return "", fmt.Errorf("pull %q: %w", request.Ref, err)
@@ -38,7 +39,7 @@ func (i *Images) Pull(ctx context.Context, request PullRequest) (string, error) 
 }
 
 // pullFirst pulls the first candidate that can be pulled.
-func (i *Images) pullFirst(ctx context.Context, candidates []reference.Named, auth *Auth) (string, error) {
+func (i *Images) pullFirst(ctx context.Context, candidates []reference.Named, r PullRequest) (id string, err error) {
 	back, release, err := i.store.Hold()
 	if err != nil {
 		return "", err
@@ -53,10 +54,12 @@ func (i *Images) pullFirst(ctx context.Context, candidates []reference.Named, au
 		case <-ctx.Done():
 		}
 	}()
+	t := i.pulls.begin(r.Ref)
+	defer func() { t.end(err) }()
 
 	var failures []error
 	for _, named := range candidates {
-		id, err := i.pullOne(ctx, back, named, auth)
+		id, err := i.pullOne(ctx, pull{back: back, named: named, request: r, progress: t})
 		if err == nil {
 			return id, nil
 		}
@@ -71,9 +74,19 @@ func (i *Images) pullFirst(ctx context.Context, candidates []reference.Named, au
 	return "", errors.Join(failures...)
 }
 
+// A pull is one candidate's way into the storage.
+type pull struct {
+	back     storage.Store
+	named    reference.Named
+	request  PullRequest
+	sys      types.SystemContext
+	mark     string // directory of the pull
+	progress *transfer
+}
+
 // pullOne transfers one image, flushes it, and clears up if that fails.
-func (i *Images) pullOne(ctx context.Context, back storage.Store, named reference.Named, auth *Auth) (id string, err error) {
-	start := time.Now()
+func (i *Images) pullOne(ctx context.Context, p pull) (id string, err error) {
+	start, back, named := time.Now(), p.back, p.named
 	i.gate.enter()
 	defer func() {
 		swept := i.gate.leave(err != nil, func() error { return store.SweepLayers(back) })
@@ -81,28 +94,30 @@ func (i *Images) pullOne(ctx context.Context, back storage.Store, named referenc
 			i.log.Warn("clean up after a failed pull", "image", named.String(), "err", swept)
 		}
 	}()
-	mark, err := i.markPull(back, named)
-	if err != nil {
-		return "", err
+	if p.mark, err = i.markPull(back, named); err != nil {
+		return "", classify(ctx, err)
 	}
 	defer func() {
-		if rest := os.RemoveAll(mark); rest != nil {
-			i.log.Warn("remove the directory of a pull", "dir", mark, "err", rest)
+		if rest := os.RemoveAll(p.mark); rest != nil {
+			i.log.Warn("remove the directory of a pull", "dir", p.mark, "err", rest)
 		}
 	}()
-	sys := i.sys
+	p.sys = i.sys
 	if onLoopback(reference.Domain(named)) {
-		sys.DockerInsecureSkipTLSVerify = types.OptionalBoolTrue
+		p.sys.DockerInsecureSkipTLSVerify = types.OptionalBoolTrue
 	}
-	if err := auth.apply(&sys, named); err != nil {
+	if own := ofNamespace(i.o.AuthDir, p.request.Namespace); own != "" {
+		p.sys.AuthFilePath = own
+	}
+	if err := p.request.Auth.apply(&p.sys, named); err != nil {
 		return "", err
 	}
-	id, err = i.transferAgain(ctx, back, named, &sys, mark)
+	id, err = i.transferAgain(ctx, &p)
 	if err != nil {
 		return "", err
 	}
 	if err := syncfs(back.GraphRoot()); err != nil {
-		return "", err
+		return "", classify(ctx, err)
 	}
 	i.log.Info("image pulled", "image", named.String(), "id", id, "duration", time.Since(start))
 	return id, nil
@@ -114,37 +129,37 @@ const retries = 10
 // transferAgain transfers the image, and starts again when that failed for a
 // local reason while an image was removed: the layers that went with it may be
 // the ones the transfer meant to build on.
-func (i *Images) transferAgain(ctx context.Context, back storage.Store, named reference.Named, sys *types.SystemContext, mark string) (id string, err error) {
+func (i *Images) transferAgain(ctx context.Context, p *pull) (id string, err error) {
 	for range retries {
 		before := i.removals.Load()
-		id, err = i.transfer(ctx, back, named, sys, mark)
+		id, err = i.transfer(ctx, p)
 		remote := class(err) != nil || errors.Is(err, ErrRegistryUnavailable)
 		if err == nil || ctx.Err() != nil || remote || before == i.removals.Load() {
 			return id, err
 		}
-		i.log.Debug("pull met a removal; again", "image", named.String(), "err", err)
+		i.log.Debug("pull met a removal; again", "image", p.named.String(), "err", err)
 	}
 	return id, err
 }
 
 // transfer copies the image into the storage and names it.
-func (i *Images) transfer(ctx context.Context, back storage.Store, named reference.Named, sys *types.SystemContext, mark string) (string, error) {
-	blobs, cleanup, err := i.blobDir(mark)
+func (i *Images) transfer(ctx context.Context, p *pull) (string, error) {
+	blobs, cleanup, err := i.blobDir(p.mark)
 	if err != nil {
-		return "", err
+		return "", classify(ctx, err)
 	}
 	defer cleanup()
-	sys.BigFilesTemporaryDir = blobs
+	p.sys.BigFilesTemporaryDir = blobs
 
-	src, err := docker.NewReference(named)
+	src, err := docker.NewReference(p.named)
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", ErrInvalidReference, err)
 	}
-	dst, err := istorage.Transport.NewStoreReference(back, named, "")
+	dst, err := istorage.Transport.NewStoreReference(p.back, p.named, "")
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", ErrInvalidReference, err)
 	}
-	manifest, resolved, err := i.copy(ctx, dst, src, sys)
+	manifest, resolved, err := i.copy(ctx, dst, src, p)
 	if err != nil {
 		return "", err
 	}
@@ -152,13 +167,27 @@ func (i *Images) transfer(ctx context.Context, back storage.Store, named referen
 	if err != nil {
 		return "", fmt.Errorf("find the pulled image: %w", err)
 	}
-	return img.ID, nameDigest(back, img, named, manifest)
+	if err := i.refuseForeign(ctx, p.back, img); err != nil {
+		return "", err
+	}
+	return img.ID, nameDigest(p.back, img, p.named, manifest)
+}
+
+// refuseForeign removes again an image of another operating system, which the
+// library takes. Another architecture may be emulated.
+func (i *Images) refuseForeign(ctx context.Context, back storage.Store, img *storage.Image) error {
+	f, err := i.facts.get(img.ID, func() (fact, error) { return i.read(ctx, back, img.ID) })
+	if err != nil || f.config.OS == "" || f.config.OS == runtime.GOOS {
+		return err
+	}
+	_, err = back.DeleteImage(img.ID, true)
+	return errors.Join(fmt.Errorf("%w: it is for %s", ErrPlatform, f.config.OS), err)
 }
 
 // copy copies src to dst as far as the policy allows, and returns the manifest
 // and a reference to the very image.
-func (i *Images) copy(ctx context.Context, dst, src types.ImageReference, sys *types.SystemContext) ([]byte, types.ImageReference, error) {
-	policy, err := i.policy()
+func (i *Images) copy(ctx context.Context, dst, src types.ImageReference, p *pull) ([]byte, types.ImageReference, error) {
+	policy, err := i.policy(p.request.Namespace)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -167,11 +196,11 @@ func (i *Images) copy(ctx context.Context, dst, src types.ImageReference, sys *t
 		return nil, nil, fmt.Errorf("signature policy: %w", err)
 	}
 	defer func() { _ = guard.Destroy() }()
-	ctx, watch := watchStall(ctx, i.o.StallTimeout)
+	ctx, watch := watchStall(ctx, i.live.Load().stall, p.progress)
 	defer watch.stop()
 	var resolved types.ImageReference
 	manifest, err := copy.Image(ctx, guard, dst, src, &copy.Options{
-		SourceCtx: sys, DestinationCtx: sys,
+		SourceCtx: &p.sys, DestinationCtx: &p.sys,
 		Progress: watch.events, ProgressInterval: watch.interval,
 		MaxParallelDownloads:    i.o.ParallelBlob,
 		ReportResolvedReference: &resolved,

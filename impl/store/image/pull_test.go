@@ -119,7 +119,7 @@ func TestShortNamesAndMirrors(t *testing.T) {
 		assert.ErrorContains(t, err, addr+"/nosuch")
 		f = fresh(t, "short-name-mode = \"enforcing\"\n"+search+insecure(addr, void), nil)
 		_, err = f.pull(t, "second/own:1", nil)
-		assert.ErrorIs(t, err, image.ErrInvalidReference)
+		assert.ErrorIs(t, err, image.ErrEnforced)
 	})
 	t.Run("alias", func(t *testing.T) {
 		f := fresh(t, fmt.Sprintf("[aliases]\nmine = %q\n", addr+"/second/own")+insecure(addr), nil)

@@ -11,7 +11,7 @@ import (
 
 // Remove removes the image that ref means (see Status) with all its names, in
 // one storage transaction. No error if there is none; ErrInUse, naming them, if
-// containers use it.
+// containers use it or it is mounted as a volume.
 func (i *Images) Remove(ctx context.Context, ref string) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -24,6 +24,9 @@ func (i *Images) Remove(ctx context.Context, ref string) error {
 	record, err := i.find(back, ref)
 	if err != nil || record == nil {
 		return err
+	}
+	if top, err := back.Layer(record.TopLayer); err == nil && top.MountCount > 0 {
+		return fmt.Errorf("remove image %q: %w as a volume: it is mounted at %s", ref, ErrInUse, top.MountPoint)
 	}
 	i.removals.Add(1)
 	_, err = back.DeleteImage(record.ID, true)

@@ -3,7 +3,10 @@ package image
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
+	"os"
+	"path/filepath"
 
 	"go.podman.io/image/v5/docker/reference"
 	"go.podman.io/image/v5/pkg/shortnames"
@@ -13,9 +16,17 @@ import (
 	"go.podman.io/storage/pkg/configfile"
 )
 
-// policy reads policy.json, anew each time so that an edit counts at once. A
-// machine without one accepts everything, as the packaged default does.
-func (i *Images) policy() (*signature.Policy, error) {
+// policy reads policy.json, or the one of the namespace, anew each time so that
+// an edit counts at once. A machine without one accepts everything, as the
+// packaged default does.
+func (i *Images) policy(namespace string) (*signature.Policy, error) {
+	if own := ofNamespace(i.o.PolicyDir, namespace); own != "" {
+		policy, err := signature.NewPolicyFromFile(own)
+		if err != nil {
+			return nil, fmt.Errorf("signature policy of namespace %s: %w", namespace, err)
+		}
+		return policy, nil
+	}
 	policy, err := signature.DefaultPolicy(&i.sys)
 	if i.o.PolicyPath == "" && errors.Is(err, configfile.ErrConfigFileNotFound) {
 		accept := signature.PolicyRequirements{signature.NewPRInsecureAcceptAnything()}
@@ -25,6 +36,19 @@ func (i *Images) policy() (*signature.Policy, error) {
 		return nil, fmt.Errorf("signature policy: %w", err)
 	}
 	return policy, nil
+}
+
+// ofNamespace returns the file of the namespace in dir, "" if there is none. One
+// that can't be looked at is there: what it asks for must not be left out.
+func ofNamespace(dir, namespace string) string {
+	if dir == "" || namespace == "" {
+		return ""
+	}
+	path := filepath.Join(dir, namespace+".json")
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return ""
+	}
+	return path
 }
 
 // pullCandidates returns the full references that ref may stand for, in the
@@ -48,8 +72,7 @@ func (i *Images) pullCandidates(ref string) ([]reference.Named, error) {
 		return nil, fmt.Errorf("%w: %w", ErrInvalidReference, err)
 	}
 	if mode == types.ShortNameModeEnforcing && len(resolved.PullCandidates) > 1 {
-		return nil, fmt.Errorf("%w: short name %q stands for %d images and registries.conf enforces one",
-			ErrInvalidReference, ref, len(resolved.PullCandidates))
+		return nil, fmt.Errorf("%w: %q may be any of %d and registries.conf enforces one", ErrEnforced, ref, len(resolved.PullCandidates))
 	}
 	candidates := make([]reference.Named, 0, len(resolved.PullCandidates))
 	for _, c := range resolved.PullCandidates {
