@@ -104,7 +104,7 @@ var faultsStats = []fault{
 				by[p.ID] = append(by[p.ID], e)
 			}`},
 	{rule: "stats.pod.network", op: "the host's", file: "impl/server/stats.go",
-		old: `from.NetNS = s.netnsPath(id)`, with: `from.NetNS = "/proc/1/ns/net"`},
+		old: `from.NetNS = s.netnsPath(id)`, with: `from.NetNS = "/proc/self/ns/net"`},
 	{rule: "stats.pod.network", op: "loopback too", file: "impl/stats/network.go",
 		old: `a.Flags&net.FlagLoopback != 0 ||`, with: `a.Flags&net.FlagLoopback != 0 && false ||`},
 	{rule: "stats.pod.network", op: "directions swapped", file: "impl/server/stats_cri.go",
@@ -120,7 +120,7 @@ var faultsStats = []fault{
 		old: `		from.NetNS = s.netnsPath(id)
 	}`, with: `		from.NetNS = s.netnsPath(id)
 	} else {
-		from.NetNS = "/proc/1/ns/net"
+		from.NetNS = "/proc/self/ns/net"
 	}`},
 	{rule: "stats.pod.list", op: "all states", file: "impl/server/stats.go",
 		old: `		case e.State != spec.Ready,
@@ -151,17 +151,12 @@ var faultsStats = []fault{
 	return next, nil`, with: `	s.last = next
 	s.group.close()
 	return next, nil`},
-	{rule: "stats.open", op: "a container's stay", file: "impl/server/container_life.go",
-		old: `	s.Stats.Forget(id)
-`, with: ``},
+	{rule: "stats.open", op: "never closed", file: "impl/stats/file.go",
+		old: `		_ = unix.Close(f.fd)
+`, with: `		_ = unix.Close(-1)
+`},
 	{rule: "stats.open", op: "a sandbox's stay", file: "impl/server/sandbox_stop.go",
 		old: `	s.Stats.Forget(pod) // the`, with: `	// the`},
-	{rule: "stats.open", op: "the socket stays", file: "impl/stats/subject.go",
-		old: `	if s.socket != nil {
-		s.socket.Close()
-		s.socket = nil
-	}
-}`, with: `}`},
 	{rule: "list.stream.stats", op: "no filter", file: "impl/server/stream_list.go",
 		old: `s.listContainerStats(stream.Context(), req.GetFilter())`, with: `s.listContainerStats(stream.Context(), nil)`},
 	{rule: "list.stream.pod-stats", op: "no filter", file: "impl/server/stream_list.go",
