@@ -106,6 +106,8 @@ func fits(c Check, fd protoreflect.FieldDescriptor) bool {
 		return !fd.IsList() && fd.Kind() == protoreflect.EnumKind
 	case Excludes, Needs:
 		return true
+	case Sysctls:
+		return fd.IsMap() && fd.MapKey().Kind() == protoreflect.StringKind
 	case OneSet:
 		return fd.Kind() == protoreflect.BoolKind
 	case MaxLength, FileName, Absolute, Inside, Hostname, EnvName, NoNUL, IPAddress, CIDRs:

@@ -57,6 +57,7 @@ var requests = sentences(slices.Concat([]Requirement{
 	req("run.group-needs-user", runPod, podSec+"run_as_group", Needs, "cri-api v1, LinuxSandboxSecurityContext.run_as_group: run_as_group should only be specified when run_as_user is specified; otherwise, the runtime MUST error.").with(podSec + "run_as_user"),
 	req("run.user", runPod, podSec+"run_as_user.value", Between, limits).to(0, 1<<31-1),
 	req("run.group", runPod, podSec+"run_as_group.value", Between, limits).to(0, 1<<31-1),
+	req("run.sysctl-name", runPod, "config.linux.sysctls", Sysctls, "own: a name is a path below /proc/sys; one that climbs names something else than it says"),
 	req("run.cgroup-parent-nul", runPod, "config.linux.cgroup_parent", NoNUL, limits),
 
 	req("create.sandbox", create, "pod_sandbox_id", Required, "cri-api v1, CreateContainerRequest.pod_sandbox_id"),

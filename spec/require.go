@@ -24,6 +24,7 @@ const (
 	IPAddress Check = "is an IP address"
 	CIDRs     Check = "is a list of CIDRs"
 	OneSet    Check = "is set, or %s is"
+	Sysctls   Check = "has only names of sysctls as sysctl(8) reads them"
 )
 
 // A Requirement is one row of request validation: what Field of the request

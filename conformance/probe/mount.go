@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"ocid/conformance/target"
 	"ocid/fixtures/witness"
@@ -208,13 +209,17 @@ var _ = Describe("A recursive read-only mount", func() {
 	})
 	It("is refused where the runtime has none", target.Covers("mount.rro-handler"), containerLimit, func(ctx SpecContext) {
 		t := target.Current()
-		t.Need(target.FeatureWitness)
+		t.Need(target.FeatureWitness, target.FeatureRestart)
 		p := t.Pod(ctx)
 		rro := mounts(&runtimeapi.Mount{HostPath: "/usr", ContainerPath: "/m", Readonly: true, RecursiveReadOnly: true})
-		t.Witness.Fault(witness.Fault{Program: witness.OCI, Op: "features", Action: witness.Fail, Times: 1})
+		t.Cleanup("a daemon that has asked the runtime again", func(ctx context.Context) error { return t.Restart(ctx, syscall.SIGKILL) })
+		fault := t.Witness.Fault(witness.Fault{Program: witness.OCI, Op: "features", Action: witness.Fail})
+		crash(ctx, t)
 		_, err := p.TryCreate(ctx, rro)
 		t.ExpectCode(err, codes.FailedPrecondition)
 		t.ExpectRule(err, "mount.rro-handler")
+		t.Witness.Release(fault)
+		crash(ctx, t)
 		p.Create(ctx, rro)
 	})
 })

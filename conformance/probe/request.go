@@ -225,6 +225,10 @@ var _ = DescribeTable("RunPodSandbox refuses",
 		},
 		func(s *runtimeapi.LinuxSandboxSecurityContext) { s.RunAsUser = &runtimeapi.Int64Value{Value: 1 << 40} })...),
 	run("request.run.group", podContext+"run_as_group.value", "a group that does not exist", podGroups(-1, 1<<31, 1<<40)...),
+	// Own: a name is a path below /proc/sys; one that climbs names something else
+	// than it says.
+	run("request.run.sysctl-name", "config.linux.sysctls", "a sysctl that is a path to somewhere else", podSysctls(
+		"net/../kernel/core_pattern", "net..core", "/net/core/somaxconn", "net.core.somaxconn.", "net/./core/somaxconn", "net//core", "..", "", "net/a\x00b")...),
 	run("request.run.cgroup-parent-nul", "config.linux.cgroup_parent", "a cgroup parent with a NUL byte",
 		podTexts(func(c *runtimeapi.PodSandboxConfig, v string) { c.GetLinux().CgroupParent += v }, "/a\x00b")...),
 )
@@ -264,6 +268,8 @@ var _ = DescribeTable("RunPodSandbox accepts",
 		s.RunAsUser = &runtimeapi.Int64Value{Value: 1<<31 - 1}
 	})[0]),
 	accepted("request.run.group", "the highest group", target.SharedPID(), podGroups(1<<31 - 1)[0]),
+	accepted("request.run.sysctl-name", "a sysctl with dots", podSysctls("net.ipv4.ip_forward")...),
+	accepted("request.run.sysctl-name", "a sysctl with slashes, after which a dot is a dot", podSysctls("net/ipv4/conf/lo/forwarding")...),
 	accepted("request.run.cgroup-parent-nul", "no cgroup parent",
 		target.WithPod(func(c *runtimeapi.PodSandboxConfig) { c.GetLinux().CgroupParent = "" })),
 	accepted("request.run.config", "a config with nothing that is Linux's",

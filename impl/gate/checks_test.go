@@ -69,6 +69,14 @@ func podCIDR(v string) proto.Message {
 	return &runtimeapi.UpdateRuntimeConfigRequest{RuntimeConfig: &runtimeapi.RuntimeConfig{NetworkConfig: &runtimeapi.NetworkConfig{PodCidr: v}}}
 }
 
+func sysctls(names ...string) proto.Message {
+	c := &runtimeapi.LinuxPodSandboxConfig{Sysctls: map[string]string{}}
+	for _, n := range names {
+		c.Sysctls[n] = "1"
+	}
+	return pod(&runtimeapi.PodSandboxConfig{Linux: c})
+}
+
 func hostIPs(addresses ...string) proto.Message {
 	c := &runtimeapi.PodSandboxConfig{}
 	for _, a := range addresses {
@@ -161,6 +169,9 @@ var checks = []struct {
 	{"cidrs: an address", row("runtime_config.network_config.pod_cidr", spec.CIDRs), podCIDR("10.0.0.0/8,10.0.0.1"), "runtime_config.network_config.pod_cidr", "not a list of CIDRs"},
 	{"address", row("config.port_mappings[].host_ip", spec.IPAddress), hostIPs("127.0.0.1", "::1", ""), "", ""},
 	{"address: a name", row("config.port_mappings[].host_ip", spec.IPAddress), hostIPs("127.0.0.1", "localhost"), "config.port_mappings[1].host_ip", "not an IP address"},
+	{"sysctls", row("config.linux.sysctls", spec.Sysctls), sysctls("net.ipv4.ip_forward", "net/ipv4/conf/eth0.1/mtu"), "", ""},
+	{"sysctls: none", row("config.linux.sysctls", spec.Sysctls), sysctls(), "", ""},
+	{"sysctls: climbs", row("config.linux.sysctls", spec.Sysctls), sysctls("net.core.somaxconn", "net/../kernel/core_pattern"), "config.linux.sysctls", `holds "net/../kernel/core_pattern", which`},
 	{"nul", row("config.log_directory", spec.NoNUL), logs("/a"), "", ""},
 	{"nul: one", row("config.log_directory", spec.NoNUL), logs("/a\x00"), "config.log_directory", "holds a NUL byte"},
 

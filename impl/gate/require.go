@@ -106,8 +106,21 @@ func violates(r spec.Requirement, m protoreflect.Message, s spot) string {
 			return fmt.Sprintf("is %d, not one of %s", s.value.Enum(), strings.Join(r.Other, ", "))
 		}
 		return ""
+	case spec.Sysctls:
+		return violatesSysctls(s.value.Map())
 	}
 	return violatesText(r, s.value.String())
+}
+
+func violatesSysctls(named protoreflect.Map) (why string) {
+	named.Range(func(k protoreflect.MapKey, _ protoreflect.Value) bool {
+		_, ok := spec.SysctlPath(k.String())
+		if !ok {
+			why = fmt.Sprintf("holds %.80q, which is not the name of a sysctl", k.String())
+		}
+		return ok
+	})
+	return why
 }
 
 func isEmpty(s spot) bool {

@@ -60,16 +60,19 @@ type Pin struct {
 // the machine from Host on.
 type Range struct{ Host, Size uint32 }
 
+// Sysctls are values by their paths below /proc/sys: "net/ipv4/ip_forward".
+type Sysctls map[string]string
+
 // A Spec says which namespaces to make and what to set inside them. All of them
 // are made by one thread, so Setup sees all of them at once; a user namespace is
 // their owner, and the thread stays outside of it.
 type Spec struct {
-	Pins     []Pin             // at least one; at most one of each kind
-	UIDs     Range             // of the user namespace, if one is pinned
-	GIDs     Range             // as UIDs
-	Hostname string            // "" leaves the inherited one; else needs a UTS pin
-	Sysctls  map[string]string // by sysctl(8) name; each needs the pin of its KindOfSysctl
-	Setup    func() error      // optional; runs inside, on the thread, before anything is mounted
+	Pins     []Pin            // at least one; at most one of each kind
+	UIDs     Range            // of the user namespace, if one is pinned
+	GIDs     Range            // as UIDs
+	Hostname string           // "" leaves the inherited one; else needs a UTS pin
+	Sysctls  map[Kind]Sysctls // by the kind of namespace that they are of, which needs a pin
+	Setup    func() error     // optional; runs inside, on the thread, before anything is mounted
 }
 
 // A PinnedError says that a path already holds a live namespace.
@@ -139,13 +142,14 @@ func (s Spec) check() error {
 	if s.Hostname != "" && !kinds[UTS] {
 		return fmt.Errorf("hostname %q: no uts namespace to set it in", s.Hostname)
 	}
-	for name := range s.Sysctls {
-		kind, ok := KindOfSysctl(name)
-		if !ok {
-			return fmt.Errorf("sysctl %q belongs to no namespace", name)
-		}
-		if !kinds[kind] {
-			return fmt.Errorf("sysctl %q: no %s namespace to set it in", name, kind)
+	for kind, all := range s.Sysctls {
+		for path := range all {
+			if !kinds[kind] {
+				return fmt.Errorf("sysctl %q: no %s namespace to set it in", path, kind)
+			}
+			if !filepath.IsLocal(path) {
+				return fmt.Errorf("sysctl %q is not below /proc/sys", path)
+			}
 		}
 	}
 	return nil
@@ -175,9 +179,11 @@ func (s Spec) inside() error {
 			return fmt.Errorf("set hostname %q: %w", s.Hostname, err)
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(s.Sysctls)) {
-		if err := s.writeSysctl(name, s.Sysctls[name]); err != nil {
-			return err
+	for kind, all := range s.Sysctls {
+		for _, path := range slices.Sorted(maps.Keys(all)) {
+			if err := s.writeSysctl(kind, path, all[path]); err != nil {
+				return err
+			}
 		}
 	}
 	if s.Setup != nil {

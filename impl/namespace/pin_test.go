@@ -158,20 +158,3 @@ func TestDo(t *testing.T) {
 	require.ErrorIs(t, err, boom)
 	require.NoError(t, Remove(pin.Path))
 }
-
-func TestKindOfSysctl(t *testing.T) {
-	for name, want := range map[string]Kind{
-		"net.core.somaxconn": Net, "net/ipv4/conf/eth0.1/forwarding": Net,
-		"kernel.shm_rmid_forced": IPC, "kernel.msgmnb": IPC, "kernel.sem": IPC, "fs.mqueue.queues_max": IPC,
-		"kernel.domainname": UTS, "kernel.hostname": UTS,
-		"vm.overcommit_memory": "", "kernel.panic": "", "fs.file-max": "", "net": "", "": "", "net..x": "",
-		"net/../kernel/panic": "", "/net/core/somaxconn": "", "kernel.semx": "", "net.ipv4.": "",
-	} {
-		kind, ok := KindOfSysctl(name)
-		require.Equal(t, want, kind, name)
-		require.Equal(t, want != "", ok, name)
-	}
-	path, ok := sysctlPath("net.ipv4.conf.eth0/1.forwarding")
-	require.True(t, ok)
-	require.Equal(t, "net/ipv4/conf/eth0.1/forwarding", path)
-}

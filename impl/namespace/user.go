@@ -76,14 +76,14 @@ func enter(path string, kind Kind) error {
 
 // writeSysctl writes on the calling thread. The sysctls of an IPC namespace obey
 // the root of the user namespace that owns it and nobody else.
-func (s Spec) writeSysctl(name, value string) (err error) {
-	if kind, _ := KindOfSysctl(name); kind == IPC && s.has(User) {
+func (s Spec) writeSysctl(kind Kind, path, value string) (err error) {
+	if kind == IPC && s.has(User) {
 		if err := become(s.UIDs.Host); err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, become(0)) }()
 	}
-	return writeSysctl(name, value)
+	return writeSysctl(path, value)
 }
 
 // become changes the effective user of the calling thread alone.

@@ -18,7 +18,7 @@ func ownedPins(t *testing.T) []Pin {
 	pins := append(threePins(dir), Pin{User, filepath.Join(dir, "a-user")})
 	require.NoError(t, Create(t.Context(), Spec{
 		Pins: pins, UIDs: Range{Host: 100000, Size: 65536}, GIDs: Range{Host: 200000, Size: 1000}, Hostname: "owned",
-		Sysctls: map[string]string{"kernel.shmmax": "12345", "net.ipv4.ip_unprivileged_port_start": "0"},
+		Sysctls: map[Kind]Sysctls{IPC: {"kernel/shmmax": "12345"}, Net: {"net/ipv4/ip_unprivileged_port_start": "0"}},
 	}))
 	t.Cleanup(func() { require.NoError(t, removeAll(pins)) })
 	return pins

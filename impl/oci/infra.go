@@ -5,9 +5,10 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"ocid/spec"
 )
 
 const (
@@ -73,37 +74,6 @@ func infra(in InfraInput) (*specs.Spec, error) {
 	}, nil
 }
 
-// namespacedSysctls says which namespace a sysctl belongs to: by its full name,
-// or by what it starts with where the row ends in a dot.
-var namespacedSysctls = []struct {
-	name string
-	kind specs.LinuxNamespaceType
-}{
-	{"net.", specs.NetworkNamespace},
-	{"fs.mqueue.", specs.IPCNamespace},
-	{"kernel.msgmax", specs.IPCNamespace},
-	{"kernel.msgmnb", specs.IPCNamespace},
-	{"kernel.msgmni", specs.IPCNamespace},
-	{"kernel.sem", specs.IPCNamespace},
-	{"kernel.shmall", specs.IPCNamespace},
-	{"kernel.shmmax", specs.IPCNamespace},
-	{"kernel.shmmni", specs.IPCNamespace},
-	{"kernel.shm_rmid_forced", specs.IPCNamespace},
-	{"kernel.domainname", specs.UTSNamespace},
-}
-
-// SysctlNamespace says which kind of namespace a sysctl, written with dots or
-// slashes, belongs to; false if it is the whole node's.
-func SysctlNamespace(name string) (specs.LinuxNamespaceType, bool) {
-	name = strings.ReplaceAll(name, "/", ".")
-	for _, row := range namespacedSysctls {
-		if name == row.name || strings.HasSuffix(row.name, ".") && strings.HasPrefix(name, row.name) {
-			return row.kind, true
-		}
-	}
-	return "", false
-}
-
 // infraSysctls gives the pod's sysctls that nobody has set yet: those of the
 // namespaces made for this process, or all in a pod with a kernel of its own.
 func infraSysctls(in InfraInput) map[string]string {
@@ -111,14 +81,15 @@ func infraSysctls(in InfraInput) map[string]string {
 	if in.OwnKernel {
 		return maps.Clone(asked)
 	}
-	place := map[specs.LinuxNamespaceType]string{
-		specs.NetworkNamespace: in.Namespaces.Net,
-		specs.IPCNamespace:     in.Namespaces.IPC,
-		specs.UTSNamespace:     in.Namespaces.UTS,
+	place := map[spec.NamespaceKind]string{
+		"":                HostNamespace,
+		spec.NetNamespace: in.Namespaces.Net,
+		spec.IPCNamespace: in.Namespaces.IPC,
+		spec.UTSNamespace: in.Namespaces.UTS,
 	}
 	out := map[string]string{}
 	for name, value := range asked {
-		if kind, ok := SysctlNamespace(name); ok && place[kind] == NewNamespace {
+		if place[spec.SysctlNamespace(name)] == NewNamespace {
 			out[name] = value
 		}
 	}

@@ -81,26 +81,6 @@ func TestInfraHostnameAndSysctls(t *testing.T) {
 	}
 }
 
-func TestSysctlNamespace(t *testing.T) {
-	for name, want := range map[string]specs.LinuxNamespaceType{
-		"net.core.somaxconn":       specs.NetworkNamespace,
-		"net/ipv4/ip_forward":      specs.NetworkNamespace,
-		"fs.mqueue.msg_max":        specs.IPCNamespace,
-		"kernel.sem":               specs.IPCNamespace,
-		"kernel.domainname":        specs.UTSNamespace,
-		"kernel.shm_rmid_forced":   specs.IPCNamespace,
-		"kernel.semantics":         "",
-		"vm.swappiness":            "",
-		"network.not":              "",
-		"kernel.pid_max":           "",
-		"kernel.shmmax.additional": "",
-	} {
-		got, ok := oci.SysctlNamespace(name)
-		require.Equal(t, want, got, name)
-		require.Equal(t, want != "", ok, name)
-	}
-}
-
 func TestInfraMissingInput(t *testing.T) {
 	for _, change := range []func(*oci.InfraInput){
 		func(in *oci.InfraInput) { in.Sandbox = nil },

@@ -31,7 +31,7 @@ func (s *Server) refuseMounts(ctx context.Context, c *runtimeapi.ContainerConfig
 	}
 	images = map[int]string{}
 	for i, m := range resolved.Mounts {
-		if err := s.refuseMount(ctx, i, m, pod); err != nil {
+		if err := s.refuseMount(i, m, pod); err != nil {
 			return nil, err
 		}
 		if m.GetImage() == nil {
@@ -44,7 +44,7 @@ func (s *Server) refuseMounts(ctx context.Context, c *runtimeapi.ContainerConfig
 	return images, nil
 }
 
-func (s *Server) refuseMount(ctx context.Context, i int, m *runtimeapi.Mount, pod *Sandbox) error {
+func (s *Server) refuseMount(i int, m *runtimeapi.Mount, pod *Sandbox) error {
 	if path.Join("/", m.GetContainerPath()) == "/" {
 		return s.refusal("mount.root", spec.InvalidArgument, mountField(i, "container_path"), errors.New("is the root, where the image is"))
 	}
@@ -56,7 +56,7 @@ func (s *Server) refuseMount(ctx context.Context, i int, m *runtimeapi.Mount, po
 	if err := mappedAsPod(m, pod); err != nil {
 		return s.refusal("mount.mapping", spec.InvalidArgument, mountField(i, "uidMappings"), err)
 	}
-	if m.GetRecursiveReadOnly() && !s.canRRO(ctx, pod.Handler) {
+	if m.GetRecursiveReadOnly() && !s.handlerFeatures(pod.Handler).RecursiveReadOnlyMounts {
 		return s.refusal("mount.rro-handler", spec.FailedPrecondition, mountField(i, "recursive_read_only"),
 			fmt.Errorf("%w: is set, and the runtime handler %q has no recursive read-only mounts", crierrors.ErrRROUnsupported, pod.Handler))
 	}
@@ -81,16 +81,6 @@ func mappedAsPod(m *runtimeapi.Mount, pod *Sandbox) error {
 		return errors.New("or gidMappings are not those of the sandbox's user namespace")
 	}
 	return nil
-}
-
-// canRRO asks a handler's runtime for recursive read-only mounts.
-func (s *Server) canRRO(ctx context.Context, handler string) bool {
-	rt, err := s.runtimeOf(handler)
-	if err != nil {
-		return false
-	}
-	features, err := rt.Features(ctx)
-	return err == nil && slices.Contains(features.MountOptions, "rro")
 }
 
 // checkShared says whether mounts can come from, or go to, the place of the node

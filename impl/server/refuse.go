@@ -13,7 +13,6 @@ import (
 
 	"ocid/impl/facts"
 	"ocid/impl/gate"
-	"ocid/impl/namespace"
 	"ocid/impl/oci"
 	"ocid/spec"
 )
@@ -51,12 +50,12 @@ func (s *Server) refuseDNS(d *runtimeapi.DNSConfig) error {
 // has for itself: nobody would set them, or they would be the node's.
 func (s *Server) refuseSysctls(c *runtimeapi.PodSandboxConfig) error {
 	ns := facts.NamespaceOptions(c)
-	own := map[namespace.Kind]bool{
-		namespace.Net: ns.GetNetwork() == runtimeapi.NamespaceMode_POD,
-		namespace.IPC: ns.GetIpc() == runtimeapi.NamespaceMode_POD,
+	own := map[spec.NamespaceKind]bool{
+		spec.NetNamespace: ns.GetNetwork() == runtimeapi.NamespaceMode_POD,
+		spec.IPCNamespace: ns.GetIpc() == runtimeapi.NamespaceMode_POD,
 	}
 	for name := range c.GetLinux().GetSysctls() {
-		if kind, ok := namespace.KindOfSysctl(name); !ok || !own[kind] {
+		if !own[spec.SysctlNamespace(name)] {
 			return s.refusal("sandbox.run.sysctls", spec.InvalidArgument, "config.linux.sysctls", fmt.Errorf("holds %.80q, which is not of a namespace of the sandbox's own", name))
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"golang.org/x/sys/unix"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
@@ -186,13 +187,19 @@ func (s *Server) closeIPC(_ context.Context, id string) error {
 	return namespace.Remove(s.ipcPath(id))
 }
 
-// sysctls of the pod that belong to one kind of namespace.
-func sysctls(sb *Sandbox, kind namespace.Kind) map[string]string {
-	out := map[string]string{}
+// sysctls of the pod that belong to some kinds of namespaces.
+func sysctls(sb *Sandbox, kinds ...namespace.Kind) map[namespace.Kind]namespace.Sysctls {
+	out := map[namespace.Kind]namespace.Sysctls{}
 	for name, value := range sb.Config.M.GetLinux().GetSysctls() {
-		if k, ok := namespace.KindOfSysctl(name); ok && k == kind {
-			out[name] = value
+		kind := namespace.Kind(spec.SysctlNamespace(name))
+		path, ok := spec.SysctlPath(name)
+		if !ok || !slices.Contains(kinds, kind) {
+			continue
 		}
+		if out[kind] == nil {
+			out[kind] = namespace.Sysctls{}
+		}
+		out[kind][path] = value
 	}
 	return out
 }

@@ -151,18 +151,14 @@ func (s *Server) userPath(id string) string { return filepath.Join(s.Config.RunR
 // ownedNamespaces are all namespaces of a sandbox with a user namespace. They
 // are made at once: nobody but its maker can give a namespace an owner.
 func (s *Server) ownedNamespaces(id string, sb *Sandbox, u *runtimeapi.UserNamespace) namespace.Spec {
-	spec := namespace.Spec{
+	return namespace.Spec{
 		Pins: []namespace.Pin{
 			{Kind: namespace.User, Path: s.userPath(id)}, {Kind: namespace.Net, Path: s.netnsPath(id)},
 			{Kind: namespace.UTS, Path: s.utsPath(id)}, {Kind: namespace.IPC, Path: s.ipcPath(id)},
 		},
 		UIDs: namespaceRange(u.GetUids()), GIDs: namespaceRange(u.GetGids()),
-		Hostname: sb.Hostname, Sysctls: sysctls(sb, namespace.Net),
+		Hostname: sb.Hostname, Sysctls: sysctls(sb, namespace.Net, namespace.IPC),
 	}
-	for name, value := range sysctls(sb, namespace.IPC) {
-		spec.Sysctls[name] = value
-	}
-	return spec
 }
 
 // closeOwned removes what ownedNamespaces has pinned besides the network

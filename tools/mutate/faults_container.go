@@ -138,7 +138,7 @@ var faultsContainer = []fault{
 		old: `	readonly := in.Config`, with: `	own = writable(own)
 	readonly := in.Config`},
 	{rule: "container.create.image", op: "another code", file: "impl/server/container_create.go",
-		old: `s.refusal("container.create.image", spec.NotFound,`, with: `s.refusal("container.create.image", spec.FailedPrecondition,`},
+		old: `s.refusal("container.create.image", spec.NotFound, "config.image.image", fmt`, with: `s.refusal("container.create.image", spec.FailedPrecondition, "config.image.image", fmt`},
 	{rule: "container.create.image", op: "created all the same", file: "impl/server/container_create.go",
 		old: `	if img == nil {
 		return Container{}, s.ref`, with: `	if img == nil {
@@ -224,11 +224,11 @@ var faultsContainer = []fault{
 		old: `Handler: pod.Data.Handler,`, with: `Handler: firstOr([]string{pod.Data.Requested}, s.Config.Runtime.DefaultHandler),`},
 
 	{rule: "exec.sync", op: "no stdout", file: "impl/server/container_life.go",
-		old: `Stdout: res.Stdout, Stderr: res.Stderr,`, with: `Stderr: res.Stderr,`},
+		old: `Stdout: stdout, Stderr: stderr,`, with: `Stdout: nil, Stderr: append(stderr, stdout[len(stdout):]...),`},
 	{rule: "exec.sync", op: "no stderr", file: "impl/server/container_life.go",
-		old: `Stdout: res.Stdout, Stderr: res.Stderr,`, with: `Stdout: res.Stdout,`},
+		old: `Stdout: stdout, Stderr: stderr,`, with: `Stdout: append(stdout, stderr[len(stderr):]...),`},
 	{rule: "exec.sync", op: "streams mixed", file: "impl/server/container_life.go",
-		old: `Stdout: res.Stdout, Stderr: res.Stderr,`, with: `Stdout: append(res.Stdout, res.Stderr...), Stderr: res.Stderr,`},
+		old: `Stdout: stdout, Stderr: stderr,`, with: `Stdout: append(stdout, stderr...), Stderr: stderr,`},
 	{rule: "exec.sync", op: "no exit code", file: "impl/server/container_life.go",
 		old: `, ExitCode: res.ExitCode}, nil`, with: `}, nil`},
 	{rule: "exec.sync", op: "exit code is an error", file: "impl/runtime/exec.go",
@@ -238,8 +238,8 @@ var faultsContainer = []fault{
 	{rule: "exec.timeout", op: "another code", file: "impl/server/container_life.go",
 		old: `s.refusal("exec.timeout", spec.DeadlineExceeded,`, with: `s.refusal("exec.timeout", spec.FailedPrecondition,`},
 	{rule: "exec.timeout", op: "command lives", file: "impl/runtime/execwatch.go",
-		old: `	return killCommand(w.cmd, session)`, with: `	_ = session
-	return w.cmd.Process.Kill()`},
+		old: `	err := killCommand(w.cmd, session)`, with: `	_ = session
+	err := w.cmd.Process.Kill()`},
 	{rule: "exec.timeout", op: "always", file: "impl/runtime/exec.go",
 		old: `if e.Timeout > 0 {`, with: `if e.Timeout = max(e.Timeout, 1); e.Timeout > 0 {`},
 }

@@ -31,9 +31,9 @@ var faultsMount = []fault{
 	{rule: "mount.rro", op: "always recursive", file: "impl/oci/bind.go",
 		old: `return "ro"`, with: `return "rro"`},
 	{rule: "mount.rro-handler", op: "never refused", file: "impl/server/mounts.go",
-		old: `if m.GetRecursiveReadOnly() && !s.canRRO(ctx, pod.Handler) {`, with: `if m.GetRecursiveReadOnly() && !s.canRRO(ctx, pod.Handler) && false {`},
+		old: `if m.GetRecursiveReadOnly() && !s.handlerFeatures(pod.Handler).RecursiveReadOnlyMounts {`, with: `if false {`},
 	{rule: "mount.rro-handler", op: "always refused", file: "impl/server/mounts.go",
-		old: `slices.Contains(features.MountOptions, "rro")`, with: `slices.Contains(features.MountOptions, "no")`},
+		old: `!s.handlerFeatures(pod.Handler).RecursiveReadOnlyMounts`, with: `s.handlerFeatures(pod.Handler) != nil`},
 	{rule: "mount.options", op: "left out", file: "impl/oci/bind.go",
 		old: `accessOption(m)}, m.GetMountOptions()...)`, with: `accessOption(m)}, m.GetMountOptions()[:0]...)`},
 	{rule: "mount.options", op: "left out of read-only mounts", file: "impl/oci/bind.go",
@@ -121,7 +121,7 @@ var faultsMount = []fault{
 		return namespace.Create(ctx, all)
 `},
 	{rule: "userns.owner", op: "no IPC sysctls", file: "impl/server/userns.go",
-		old: `		spec.Sysctls[name] = value`, with: `		_, _ = name, value`},
+		old: `sysctls(sb, namespace.Net, namespace.IPC)`, with: `sysctls(sb, namespace.Net)`},
 	{rule: "userns.files", op: "of the node", file: "impl/server/userns.go",
 		old: `	return &store.IDs{UIDs: to(u.GetUids()), GIDs: to(u.GetGids())}`, with: `	_ = to
 	return nil`},

@@ -23,13 +23,13 @@ var faultsRequest = []fault{
 		})`, with: `			Labels: c.GetLabels(), RuntimeHandler: e.Data.Requested,
 		})`},
 	{rule: "annotation.unaltered", op: "the runtime's are added", file: "impl/server/sandbox_run.go",
-		old: `	return Sandbox{
-		Config: `, with: `	if req.Config.Annotations == nil {
+		old: `	sb := Sandbox{
+`, with: `	if req.Config.Annotations == nil {
 		req.Config.Annotations = map[string]string{}
 	}
 	req.Config.Annotations["io.kubernetes.cri-o.RuntimeHandler"] = handler
-	return Sandbox{
-		Config: `},
+	sb := Sandbox{
+`},
 	{rule: "annotation.unaltered", op: "empty values are lost in a restart", file: "impl/server/record.go",
 		old: `	return proto.Unmarshal(data, k.M)`, with: `	err := proto.Unmarshal(data, k.M)
 	if c, ok := any(k.M).(*runtimeapi.PodSandboxConfig); ok {

@@ -35,9 +35,9 @@ var faultsResource = []fault{
 	{rule: "container.limits.pids", op: "none", file: "impl/oci/container.go",
 		old: `if in.Host.PidsLimit > 0 {`, with: `if false {`},
 	{rule: "container.status.resources", op: "none", file: "impl/server/container_status.go",
-		old: `Resources: &runtimeapi.ContainerResources{Linux: d.Limits.M},`, with: `Resources: nil,`},
+		old: `Resources:  &runtimeapi.ContainerResources{Linux: d.Limits.M},`, with: `Resources: nil,`},
 	{rule: "container.status.resources", op: "as asked for", file: "impl/server/container_status.go",
-		old: `Resources: &runtimeapi.ContainerResources{Linux: d.Limits.M},`, with: `Resources: &runtimeapi.ContainerResources{Linux: c.GetLinux().GetResources()},`},
+		old: `Resources:  &runtimeapi.ContainerResources{Linux: d.Limits.M},`, with: `Resources: &runtimeapi.ContainerResources{Linux: c.GetLinux().GetResources()},`},
 	{rule: "container.status.oom-killed", op: "never", file: "impl/server/container_life.go",
 		old: `case exit.OOM && exit.Code != 0:`, with: `case false:`},
 	{rule: "container.status.oom-killed", op: "of one that ended well", file: "impl/server/container_life.go",
@@ -46,7 +46,7 @@ var faultsResource = []fault{
 		old: `case exit.OOM && exit.Code != 0:`, with: `case exit.Code == 137:`},
 
 	{rule: "container.update.everywhere", op: "not in the cgroup", file: "impl/runtime/update.go",
-		old: `	_, err = r.run(ctx, id, "update", "--resources", path, id)
+		old: `	_, err = r.run(ctx, id, "update", "--resources", asked, id)
 `, with: `	err = nil
 `},
 	{rule: "container.update.everywhere", op: "not in the status", file: "impl/server/resources.go",

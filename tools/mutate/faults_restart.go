@@ -32,9 +32,7 @@ var faultsRestart = []fault{
 	{rule: "shutdown.exit", op: "not on SIGINT", file: "impl/daemon/daemon.go",
 		old: `signal.NotifyContext(ctx, unix.SIGTERM, unix.SIGINT)`, with: `signal.NotifyContext(ctx, unix.SIGTERM)`},
 	{rule: "shutdown.exit", op: "with 1", file: "impl/daemon/daemon.go",
-		old: `	d.log.Info("shutting down")
-	return d.shutdown()`, with: `	d.log.Info("shutting down")
-	return errors.Join(d.shutdown(), errors.New("broken"))`},
+		old: `errors.Join(d.serve(ctx), d.shutdown())`, with: `errors.Join(d.serve(ctx), d.shutdown(), errors.New("broken"))`},
 	{rule: "shutdown.containers", op: "they are stopped", file: "impl/daemon/daemon.go",
 		old: `	d.log.Info("shutting down")
 `, with: `	all, _ := d.server.ListContainers(context.Background(), &runtimeapi.ListContainersRequest{})

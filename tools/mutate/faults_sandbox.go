@@ -116,5 +116,5 @@ var faultsSandbox = []fault{
 	{rule: "sandbox.run.sysctls", op: "those of the IPC namespace are left out", file: "impl/server/sandbox_works.go",
 		old: `, Sysctls: sysctls(sb, namespace.IPC),`, with: `,`},
 	{rule: "sandbox.run.sysctls", op: "others are ignored", file: "impl/server/refuse.go",
-		old: `!ok || !own[kind] {`, with: `false && !ok && !own[kind] {`},
+		old: `if !own[spec.SysctlNamespace(name)] {`, with: `if !own[spec.SysctlNamespace(name)] && false {`},
 }
