@@ -97,6 +97,7 @@ var _ = Describe("An attached client", func() {
 		for i, a := range all {
 			Expect(ended(ctx, a)).To(Succeed())
 			Expect(outs[i].String()).To(HaveSuffix("tail-1999\nlast\n"), "client %d", i)
+			Expect(strings.Count(outs[i].String(), "tail-")).To(Equal(2000), "client %d", i)
 		}
 	})
 
@@ -168,21 +169,26 @@ var _ = Describe("An attached client", func() {
 		Expect(c.Stop(ctx, 0)).To(Succeed())
 	})
 
-	It("that does not read holds up nobody", target.Covers("stream.attach.slow"), streamLimit, func(ctx SpecContext) {
-		c := target.Current().Pod(ctx).Run(ctx, interactive(false), unlogged(),
-			target.Shell("while :; do echo .; sleep 0.02; done & read line; kill $!; yes 0123456789abcde | head -c 60000000; echo done > /dev/shm/done; sleep 40091"))
-		stuck := &stuckWriter{first: make(chan struct{}), free: make(chan struct{})}
-		DeferCleanup(func() { close(stuck.free) })
+	It("that does not read holds up nobody and is given up", target.Covers("stream.attach.slow"), streamLimit, func(ctx SpecContext) {
+		const much = 60_000_000 // bytes: more than sockets and the daemon keep
+		c := target.Current().Pod(ctx).Run(ctx, interactive(false), unlogged(), target.Shell(fmt.Sprintf(
+			"while :; do echo .; sleep 0.02; done & read line; kill $!; yes 0123456789abcde | head -c %d; echo done > /dev/shm/done; sleep 40091", much)))
+		before := heldSockets(c.T)
+		stuck := newStuckWriter()
 		a := attached(ctx, c, target.SPDY, target.Client{Stdout: stuck})
 		Eventually(ctx, stuck.first).WithTimeout(happensIn).Should(BeClosed())
 		r, w := inputPair()
 		typist := attached(ctx, c, target.SPDY, target.Client{Stdin: r})
 		_, err := w.Write([]byte("go\n"))
 		Expect(err).NotTo(HaveOccurred())
-		Eventually(ctx, func() bool { return running(c, "40091") }).WithTimeout(10*time.Second).Should(BeTrue(), "the container has to write on")
+		Eventually(ctx, func() bool { return runs(c, "sleep", "40091") }).WithTimeout(10*time.Second).Should(BeTrue(), "the container has to write on")
+		typist.expectWaiting("a client that reads")
 		Expect(c.Stop(ctx, 0)).To(Succeed())
 		Expect(ended(ctx, typist)).To(Succeed())
-		_ = a
+		Eventually(ctx, func() int { return heldSockets(c.T) }).WithTimeout(2*happensIn).Should(BeNumerically("<=", before), "sockets of a client that does not read")
+		stuck.release()
+		_ = ended(ctx, a) // client-go takes the end of the connection for an end without an error
+		Expect(stuck.n).To(BeNumerically("<", much), "bytes")
 	})
 
 	It("can come after the daemon was restarted", target.Covers("stream.attach.restart"), restartLimit, func(ctx SpecContext) {
@@ -213,19 +219,4 @@ func converse(ctx context.Context, c *target.Container, via target.Transport, li
 	awaitOutput(ctx, &out, "got "+line+"\n")
 	leave()
 	_ = ended(ctx, a)
-}
-
-// stuckWriter takes the first write and no more until it is freed.
-type stuckWriter struct {
-	first, free chan struct{}
-	n           int
-}
-
-func (s *stuckWriter) Write(p []byte) (int, error) {
-	if s.n++; s.n == 1 {
-		close(s.first)
-		return len(p), nil
-	}
-	<-s.free
-	return len(p), nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"ocid/conformance/target"
@@ -139,13 +140,21 @@ var _ = Describe("A command with streams", func() {
 		Expect(err).To(MatchError(ContainSubstring("/no/such/command")))
 	})
 
+	// The command ends while its last bytes wait in the pipe for a client that
+	// reads nothing for longer than a pipe is kept open for.
 	It("gives a slow client all of its output", target.Covers("stream.exec.output"), streamLimit, func(ctx SpecContext) {
 		c := target.Current().Running(ctx)
-		slow := &slowWriter{pause: 500 * time.Millisecond, times: 5}
-		err := ended(ctx, execStream(ctx, c, target.SPDY, target.Client{Stdout: slow}, "/bin/sh", "-c", "sleep 40071 & yes 0123456789abcde | head -c 20000000; exit 5"))
-		code, _ := target.ExitCode(err)
-		Expect(code).To(Equal(5), "%v", err)
-		Expect(slow.n).To(Equal(20_000_000), "bytes")
+		stuck := newStuckWriter()
+		a := execStream(ctx, c, target.SPDY, target.Client{Stdout: stuck}, "/bin/sh", "-c", "sleep 40071 & /bin/yes 0123456789abcde; exit 5")
+		writer, written := awaitBlocked(ctx, c, "/bin/yes")
+		Expect(written).To(BeNumerically(">", 64<<10), "more than a pipe")
+		Expect(syscall.Kill(writer.PID, syscall.SIGKILL)).To(Succeed())
+		<-timeOut(2500)
+		a.expectWaiting("a stream whose client has not got all")
+		stuck.release()
+		code, _ := target.ExitCode(ended(ctx, a))
+		Expect(code).To(Equal(5))
+		Expect(stuck.n).To(BeNumerically(">=", written), "bytes")
 	})
 
 	It("is not held up by what it leaves behind", target.Covers("stream.exec.held"), streamLimit, func(ctx SpecContext) {
@@ -200,22 +209,6 @@ func running(c *target.Container, text string) bool {
 type endless struct{}
 
 func (endless) Read(p []byte) (int, error) { return copy(p, strings.Repeat("y", len(p))), nil }
-
-// slowWriter counts, and pauses at the first writes.
-type slowWriter struct {
-	pause time.Duration
-	times int
-	n     int
-}
-
-func (s *slowWriter) Write(p []byte) (int, error) {
-	if s.times > 0 {
-		s.times--
-		<-time.After(s.pause)
-	}
-	s.n += len(p)
-	return len(p), nil
-}
 
 // "ExecSync …" (cri-api v1); a probe of kubelet's is one command of many.
 var _ = Describe("ExecSync's bounds", func() {

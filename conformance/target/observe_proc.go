@@ -40,6 +40,17 @@ func (p Process) InCgroup(text string) bool {
 	return slices.ContainsFunc(p.Cgroups, func(c string) bool { return strings.Contains(c, text) })
 }
 
+// Written is how many bytes the process has given to write calls that returned.
+func (p Process) Written() (n int, err error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/io", p.PID))
+	if err != nil {
+		return 0, err
+	}
+	_, after, _ := strings.Cut(string(text), "wchar: ")
+	_, err = fmt.Sscan(after, &n)
+	return n, err
+}
+
 // Processes returns all processes of the host but kernel threads.
 func (o *Observer) Processes() ([]Process, error) {
 	entries, err := os.ReadDir("/proc")

@@ -3,11 +3,14 @@ package runtime
 import (
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 )
 
-// maxBacklog is how many bytes of one output may wait for a client.
-const maxBacklog = 4 << 20
+const (
+	maxBacklog = 4 << 20  // bytes of one output that may wait for a client
+	maxPiece   = 32 << 10 // bytes written to it at once: clients keep a number of pieces of any size
+)
 
 // backlog is output that waits for its client, so that nobody else does.
 type backlog struct {
@@ -63,8 +66,11 @@ func (b *backlog) write() {
 	defer close(b.done)
 	for {
 		data, ended := b.take()
-		if len(data) > 0 && b.to != nil {
-			if _, err := b.to.Write(data); err != nil {
+		for piece := range slices.Chunk(data, maxPiece) {
+			if b.to == nil {
+				break
+			}
+			if _, err := b.to.Write(piece); err != nil {
 				b.to = nil
 			}
 		}

@@ -54,6 +54,7 @@ func (e executor) ExecInContainer(_ context.Context, _, _, _ string, _ []string,
 	code, failed := e.run(e.ctx, streams)
 	switch {
 	case failed != nil:
+		giveUp(e.ctx)
 		return failed
 	case code != 0:
 		return exec.CodeExitError{Err: fmt.Errorf("exit code %d", code), Code: int(code)}

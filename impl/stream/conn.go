@@ -37,7 +37,7 @@ func (l *listener) Accept() (net.Conn, error) {
 		return nil, err
 	}
 	c := &conn{Conn: tcp, l: l}
-	c.ctx, c.end = context.WithCancelCause(context.Background())
+	c.ctx, c.end = context.WithCancelCause(context.WithValue(context.Background(), connKey{}, c))
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.stopped {
@@ -133,6 +133,17 @@ func (c *conn) Close() error {
 		}()
 	})
 	return nil
+}
+
+// connKey is the key of a connection in its own context.
+type connKey struct{}
+
+// giveUp gives the client of a connection, by its context, a moment to take what
+// was sent; what it then has not taken, and who waits to send more, is given up.
+func giveUp(ctx context.Context) {
+	if c, ok := ctx.Value(connKey{}).(*conn); ok {
+		_ = c.SetWriteDeadline(time.Now().Add(linger))
+	}
 }
 
 // connContext gives a request the context of its connection.

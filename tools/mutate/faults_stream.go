@@ -99,6 +99,13 @@ var faultsStream = []fault{
 		return fmt.Errorf("%w: %d bytes wait for it", ErrSlow, n)
 	}
 `},
+	{rule: "stream.attach.slow", op: "loses bytes in silence", file: "impl/runtime/backlog.go",
+		old: `		return fmt.Errorf("%w: %d bytes wait for it", ErrSlow, n)
+`, with: `		return nil
+`},
+	{rule: "stream.attach.slow", op: "its connection stays", file: "impl/stream/command.go",
+		old: `		giveUp(e.ctx)
+`, with: ``},
 	{rule: "stream.attach.restart", op: "forgotten", file: "impl/server/recover.go",
 		old: `rt.EndExecs(id, e.Data.Process))`, with: `errors.Join(rt.EndExecs(id, e.Data.Process), s.containers.Change(id, func(c *Container) { c.StdinClosed = true })))`},
 
