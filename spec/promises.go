@@ -23,6 +23,7 @@ var servicePromises = []Promise{
 	{By: "impl/oci", RPC: "CreateContainer", Rule: must("container.mounts", "A container sees the mounts of its config, read-only where asked for.", "cri-api v1, Mount")},
 	{By: "impl/server", RPC: "CreateContainer", Rule: must("container.create.image", "CreateContainer refuses an image that is not there with NotFound, and leaves nothing behind.", criRuntime)},
 	{By: "impl/server", RPC: "CreateContainer", Rule: must("container.create.mount-missing", "CreateContainer refuses a mount whose host path does not exist.", "cri-api v1, Mount.host_path: If the path doesn't exist, runtime should report an error.")},
+	{By: "impl/server", RPC: "StartContainer", Rule: must("container.start.brief", "StartContainer succeeds for a container whose process ends at once: nothing of it is taken away while the runtime starts it.", own+": the exit of a short process comes before the end of its start").needs(Witness)},
 	{By: "impl/server", RPC: "StartContainer", Rule: must("container.start.fails", "A container that the runtime can't start is EXITED with reason StartError and a message, and can be read.", kubelet)},
 	{By: "impl/server", RPC: "ContainerStatus", Rule: must("container.status.exit", "ContainerStatus has creation, start and finish times, exit code and reason of an exited container.", "cri-api v1, ContainerStatus")},
 	{By: "impl/server", RPC: "ContainerStatus", Rule: must("container.status.image", "ContainerStatus has the image as requested, its reference and its ID.", "cri-api v1, ContainerStatus.image_id")},

@@ -31,6 +31,23 @@ var _ = Describe("StartContainer", func() {
 		Expect(c.Stop(ctx, 0)).To(Succeed())
 	})
 
+	// A process can end before the runtime's command that has started it.
+	It("takes nothing away from the runtime that starts a process which ends at once", target.Covers("container.start.brief"), containerLimit, func(ctx SpecContext) {
+		t := target.Current()
+		c := t.Pod(ctx).Create(ctx, target.Shell("exit 4"))
+		release := stallRuntime(t, "start", c.ID, witness.StallAfter)
+		start := beginCall(func() error { return c.Start(ctx) })
+		awaitRuntime(ctx, t, "start", ofContainer(c.ID))
+		Eventually(ctx, c.Processes).WithTimeout(happensIn).Should(BeEmpty(), "processes of the container")
+		Consistently(ctx, func() any { return t.Witness.Runtime("delete", c.ID) }).WithTimeout(200*time.Millisecond).Should(BeEmpty(), "deletions while the runtime starts it")
+		release()
+		_, err := start.result(ctx)
+		Expect(err).NotTo(HaveOccurred())
+		awaitState(ctx, c, isExited)
+		Expect(c.Status(ctx).GetExitCode()).To(Equal(int32(4)))
+		Eventually(ctx, func() any { return t.Witness.Runtime("delete", c.ID) }).WithTimeout(happensIn).ShouldNot(BeEmpty())
+	})
+
 	// CONTAINER_CREATED, CONTAINER_RUNNING, CONTAINER_EXITED (cri-api v1,
 	// ContainerState): there is no way back.
 	It("refuses a container that was started before", target.Covers("container.start.again"), containerLimit, func(ctx SpecContext) {

@@ -38,20 +38,12 @@ func (s *Server) startContainer(ctx context.Context, id string) error {
 	at := time.Now().UnixNano() // noted first: a daemon that dies in the start still knows it
 	err := s.containers.Change(id, func(c *Container) { c.StartedAt = at })
 	if err == nil {
-		err = s.startInRuntime(ctx, id, &e.Data)
+		err = s.startInRuntime(ctx, id, e.Data.Handler)
 	}
 	if err != nil {
 		return &gate.Ruled{Rule: "container.start.fails", Err: errors.Join(err, s.startFailed(context.WithoutCancel(ctx), id, &e.Data, err))}
 	}
 	return nil
-}
-
-func (s *Server) startInRuntime(ctx context.Context, id string, c *Container) error {
-	rt, err := s.runtimeOf(c.Handler)
-	if err != nil {
-		return err
-	}
-	return rt.Start(ctx, id)
 }
 
 // startFailed ends a container that could not be started and says so in its

@@ -91,7 +91,7 @@ func (s *Server) cgroupParent(sb *Sandbox) string {
 }
 
 func (s *Server) startInfra(ctx context.Context, id string, sb *Sandbox) error {
-	return s.Runtimes[sb.Handler].Start(ctx, id)
+	return s.startInRuntime(ctx, id, sb.Handler)
 }
 
 // endInfra ends the infra container and unmounts its root filesystem.

@@ -21,6 +21,7 @@ type watch struct {
 	deadline time.Time     // of the grace period; zero while nobody stops it
 	changed  chan struct{} // closed when deadline has changed
 	asked    bool          // the stop signal has been sent
+	starting chan struct{} // closed when the runtime's start is over; nil before there is one
 }
 
 // onExit is what the exit of a container sets off, in this order but for
@@ -50,6 +51,7 @@ func (s *Server) watch(id string, rt *runtime.OCI, p runtime.Process, on onExit)
 		logged(log, "exit not noted", on.exited(ctx, exit))
 		close(w.known)
 		s.tasks.Go(func() { logged(log, "exit not recorded", on.tell(ctx)) })
+		w.awaitStart()
 		logged(log, "not freed after its exit", on.settle(ctx))
 		close(w.settled)
 	})
@@ -91,6 +93,38 @@ func (w *watch) settle(ctx context.Context) error {
 	case <-ctx.Done():
 		return fmt.Errorf("waiting for the exit: %w", context.Cause(ctx))
 	}
+}
+
+// begin notes that the runtime starts the container, until end: a container that
+// ends at once is not taken from under the runtime's hands.
+func (w *watch) begin() (end func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	over := make(chan struct{})
+	w.starting = over
+	return func() { close(over) }
+}
+
+// awaitStart waits for the end of a start in flight, which has a bound.
+func (w *watch) awaitStart() {
+	w.mu.Lock()
+	over := w.starting
+	w.mu.Unlock()
+	if over != nil {
+		<-over
+	}
+}
+
+// startInRuntime makes the runtime start what it has created.
+func (s *Server) startInRuntime(ctx context.Context, id, handler string) error {
+	rt, err := s.runtimeOf(handler)
+	if err != nil {
+		return err
+	}
+	if w := s.watched(id); w != nil {
+		defer w.begin()()
+	}
+	return rt.Start(ctx, id)
 }
 
 // shorten brings the end of the grace period forward, never back.

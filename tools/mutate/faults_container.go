@@ -2,6 +2,9 @@ package main
 
 // faultsContainer break the promises about containers and ExecSync.
 var faultsContainer = []fault{
+	{rule: "container.start.brief", op: "freed while it starts", file: "impl/server/watch.go",
+		old: `		w.awaitStart()
+		logged(`, with: `		logged(`},
 	{rule: "container.stop.signal", op: "always SIGTERM", file: "impl/server/container_life.go",
 		old: `kill(ctx, rt, id, syscall.Signal(e.Data.StopWith), false)`, with: `kill(ctx, rt, id, syscall.SIGTERM, false)`},
 	{rule: "container.stop.signal", op: "the image's first", file: "impl/oci/signal.go",
