@@ -22,7 +22,7 @@ STEP    := @tools/step.sh
 run: provision build
 	@go run ./tools/demo
 
-test: provision build lint race conformance crash sample
+test: provision build lint race conformance crash clients sample
 
 provision:
 	$(STEP) "provision" tools/provision.sh
