@@ -229,6 +229,21 @@ var _ = DescribeTable("RunPodSandbox refuses",
 	// than it says.
 	run("request.run.sysctl-name", "config.linux.sysctls", "a sysctl that is a path to somewhere else", podSysctls(
 		"net/../kernel/core_pattern", "net..core", "/net/core/somaxconn", "net.core.somaxconn.", "net/./core/somaxconn", "net//core", "..", "", "net/a\x00b")...),
+	// "ProfileType": an enumeration.
+	run("request.run.seccomp", podContext+"seccomp.profile_type", "a seccomp profile of a type that is not defined", podSecurity(
+		func(s *runtimeapi.LinuxSandboxSecurityContext) {
+			s.Seccomp = &runtimeapi.SecurityProfile{ProfileType: 3}
+		},
+		func(s *runtimeapi.LinuxSandboxSecurityContext) {
+			s.Seccomp = &runtimeapi.SecurityProfile{ProfileType: -1}
+		})...),
+	run("request.run.apparmor", podContext+"apparmor.profile_type", "an AppArmor profile of a type that is not defined", podSecurity(
+		func(s *runtimeapi.LinuxSandboxSecurityContext) {
+			s.Apparmor = &runtimeapi.SecurityProfile{ProfileType: 3}
+		},
+		func(s *runtimeapi.LinuxSandboxSecurityContext) {
+			s.Apparmor = &runtimeapi.SecurityProfile{ProfileType: -1}
+		})...),
 	run("request.run.cgroup-parent-nul", "config.linux.cgroup_parent", "a cgroup parent with a NUL byte",
 		podTexts(func(c *runtimeapi.PodSandboxConfig, v string) { c.GetLinux().CgroupParent += v }, "/a\x00b")...),
 )

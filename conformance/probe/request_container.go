@@ -186,6 +186,25 @@ var _ = DescribeTable("CreateContainer refuses", refusesRequest,
 	create("request.create.stop-signal", "config.stop_signal", "a stop signal that is not defined",
 		target.WithContainer(func(c *runtimeapi.ContainerConfig) { c.StopSignal = 1000 }),
 		target.WithContainer(func(c *runtimeapi.ContainerConfig) { c.StopSignal = -1 })),
+	// "ProfileType": an enumeration.
+	create("request.create.seccomp", podContext+"seccomp.profile_type", "a seccomp profile of a type that is not defined", withSecurity(
+		func(s *runtimeapi.LinuxContainerSecurityContext) {
+			s.Seccomp = &runtimeapi.SecurityProfile{ProfileType: 3}
+		},
+		func(s *runtimeapi.LinuxContainerSecurityContext) {
+			s.Seccomp = &runtimeapi.SecurityProfile{ProfileType: -1}
+		})...),
+	create("request.create.apparmor", podContext+"apparmor.profile_type", "an AppArmor profile of a type that is not defined", withSecurity(
+		func(s *runtimeapi.LinuxContainerSecurityContext) {
+			s.Apparmor = &runtimeapi.SecurityProfile{ProfileType: 3}
+		},
+		func(s *runtimeapi.LinuxContainerSecurityContext) {
+			s.Apparmor = &runtimeapi.SecurityProfile{ProfileType: -1}
+		})...),
+	// "Valid values are "Merge" and "Strict"."
+	create("request.create.groups-policy", podContext+"supplemental_groups_policy", "a policy of groups that is not defined", withSecurity(
+		func(s *runtimeapi.LinuxContainerSecurityContext) { s.SupplementalGroupsPolicy = 2 },
+		func(s *runtimeapi.LinuxContainerSecurityContext) { s.SupplementalGroupsPolicy = -1 })...),
 	// "CPU CFS (Completely Fair Scheduler) period. Default: 0 (not specified)." The
 	// kernel takes 1 ms to 1 s.
 	create("request.create.cpu-period", "config.linux.resources.cpu_period", "a CPU period that the kernel does not take",

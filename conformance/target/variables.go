@@ -28,6 +28,7 @@ const (
 	VarStreamCert        = "STREAM_CERT"        // PEM files of the streams' certificate and key
 	VarStreamKey         = "STREAM_KEY"
 	VarPidsLimit         = "PIDS_LIMIT"   // of each container; "0" is none
+	VarCapabilities      = "CAPABILITIES" // of a container that asks for nothing, as `["KILL"]`
 	VarLogSizeMax        = "LOG_SIZE_MAX" // of each container's log, in bytes; "-1" is none
 	VarDaemon            = "DAEMON"       // path of the daemon's program
 )

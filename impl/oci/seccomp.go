@@ -97,6 +97,9 @@ func checkSeccomp(p *seccomp.Seccomp) error {
 	if len(p.Architectures) > 0 && len(p.ArchMap) > 0 {
 		return errors.New("both architectures and archMap are given")
 	}
+	if err := checkArchitectures(p); err != nil {
+		return err
+	}
 	if _, err := errno(p.DefaultErrno, p.DefaultErrnoRet); err != nil {
 		return fmt.Errorf("defaultErrno: %w", err)
 	}
@@ -106,6 +109,28 @@ func checkSeccomp(p *seccomp.Seccomp) error {
 		}
 	}
 	return nil
+}
+
+func checkArchitectures(p *seccomp.Seccomp) error {
+	names := slices.Clone(p.Architectures)
+	for _, a := range p.ArchMap {
+		names = append(append(names, a.Arch), a.SubArches...)
+	}
+	for _, name := range names {
+		if !slices.Contains(knownArchitectures(), name) {
+			return fmt.Errorf("architecture %.80q is not known", name)
+		}
+	}
+	return nil
+}
+
+func knownArchitectures() []seccomp.Arch {
+	return []seccomp.Arch{
+		seccomp.ArchNative, seccomp.ArchX86, seccomp.ArchX86_64, seccomp.ArchX32, seccomp.ArchARM, seccomp.ArchAARCH64,
+		seccomp.ArchMIPS, seccomp.ArchMIPS64, seccomp.ArchMIPS64N32, seccomp.ArchMIPSEL, seccomp.ArchMIPSEL64, seccomp.ArchMIPSEL64N32,
+		seccomp.ArchPPC, seccomp.ArchPPC64, seccomp.ArchPPC64LE, seccomp.ArchS390, seccomp.ArchS390X,
+		seccomp.ArchPARISC, seccomp.ArchPARISC64, seccomp.ArchRISCV64, "SCMP_ARCH_LOONGARCH64",
+	}
 }
 
 func checkCall(call *seccomp.Syscall) error {

@@ -116,6 +116,8 @@ func TestSeccompNonsense(t *testing.T) {
 		``, `{}`, `[]`, `{"defaultAction": "ALLOW"}`,
 		`{"defaultAction": "SCMP_ACT_ALLOW", "defaultErrno": "ENOTHING"}`,
 		`{"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_X86"], "archMap": [{"architecture": "SCMP_ARCH_X86"}]}`,
+		`{"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_Z80"]}`,
+		`{"defaultAction": "SCMP_ACT_ALLOW", "archMap": [{"architecture": "SCMP_ARCH_X86", "subArchitectures": ["SCMP_ARCH_Z80"]}]}`,
 		`{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [null]}`,
 		`{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"action": "SCMP_ACT_ERRNO"}]}`,
 		`{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"name": "a", "names": ["b"], "action": "SCMP_ACT_ERRNO"}]}`,
