@@ -10,6 +10,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	"golang.org/x/sys/unix"
+	"google.golang.org/grpc/codes"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
@@ -54,6 +55,25 @@ var _ = Describe("PID mode TARGET", func() {
 		}
 		_, err := shared.TryCreate(ctx, inPIDsOf(shared.Run(ctx).ID))
 		expectInvalid(t, err, "container.namespaces.target-refused", podContext+"namespace_options.target_id")
+	})
+})
+
+// pid_namespaces(7): "If the 'init' process of a PID namespace terminates, the
+// kernel terminates all of the processes in the namespace via a SIGKILL signal."
+var _ = Describe("A container in the PID namespace of another", func() {
+	It("does not start when that one has ended", target.Covers("container.namespaces.target-ended"), containerLimit, func(ctx SpecContext) {
+		t := target.Current()
+		t.Need(target.FeatureHostNamespaces)
+		p := t.Pod(ctx)
+		named := p.Run(ctx)
+		c := p.Create(ctx, inPIDsOf(named.ID))
+		Expect(named.Stop(ctx, 0)).To(Succeed())
+		err := c.Start(ctx)
+		t.ExpectCode(err, codes.FailedPrecondition)
+		t.ExpectRule(err, "container.namespaces.target-ended")
+		Expect(err).To(MatchError(ContainSubstring(named.ID)))
+		Eventually(ctx, func() *runtimeapi.ContainerStatus { return c.Status(ctx) }).WithTimeout(happensIn).Should(And(
+			HaveField("State", isExited), HaveField("Reason", "StartError"), HaveField("Message", ContainSubstring(named.ID))))
 	})
 })
 

@@ -152,6 +152,20 @@ var _ = Describe("A volume that an image declares", func() {
 		Expect(other.Remove(ctx)).To(Succeed())
 		t.ExpectNothingLeft(ctx, before)
 	})
+	for mode, fresh := range map[string]int32{"mkdir": 0, "ignore": 1} {
+		It("is in the root filesystem with image.volumes = "+mode, target.Covers("volume.declared.mode"), restartLimit, func(ctx SpecContext) {
+			t := target.Current()
+			t.Need(target.FeatureRestart)
+			Expect(t.Reconfigure(ctx, map[string]string{target.VarVolumes: mode})).To(Succeed())
+			ref, _ := volumeImage(ctx, t)
+			c := t.Pod(ctx).Run(ctx, target.Image(ref))
+			fails(ctx, c, "grep", "-E", " /(data|fresh) ", "/proc/mounts")
+			Expect(c.Output(ctx, "cat", "/data/from-image")).To(Equal("kept"))
+			_, _, code, err := c.Exec(ctx, "test", "-d", "/fresh")
+			Expect(err).NotTo(HaveOccurred())
+			Expect(code).To(Equal(fresh), "test -d of a volume that is not in the image")
+		})
+	}
 	It("gives way to a mount", target.Covers("volume.declared.over"), containerLimit, func(ctx SpecContext) {
 		t := target.Current()
 		ref, _ := volumeImage(ctx, t)

@@ -30,6 +30,7 @@ const (
 	VarPidsLimit         = "PIDS_LIMIT"   // of each container; "0" is none
 	VarCapabilities      = "CAPABILITIES" // of a container that asks for nothing, as `["KILL"]`
 	VarLogSizeMax        = "LOG_SIZE_MAX" // of each container's log, in bytes; "-1" is none
+	VarVolumes           = "VOLUMES"      // what becomes of those that images declare: "bind", "mkdir" or "ignore"
 	VarDaemon            = "DAEMON"       // path of the daemon's program
 )
 

@@ -223,6 +223,26 @@ func TestPodArguments(t *testing.T) {
 	require.Empty(t, Pod{Ports: []PortMapping{{ContainerPort: 80}}}.capabilities())
 }
 
+func TestPortMappingsOverlap(t *testing.T) {
+	of := func(port int32, protocol, ip string) PortMapping {
+		return PortMapping{HostPort: port, ContainerPort: 1, Protocol: protocol, HostIP: ip}
+	}
+	for _, two := range [][2]PortMapping{
+		{of(80, "TCP", ""), of(80, "", "")}, {of(80, "tcp", ""), of(80, "tcp", "::1")}, {of(80, "udp", "0.0.0.0"), of(80, "UDP", "127.0.0.2")},
+		{of(80, "tcp", "::"), of(80, "tcp", "fd00::1")}, {of(80, "tcp", "::ffff:10.0.0.1"), of(80, "tcp", "10.0.0.1")},
+	} {
+		require.True(t, two[0].Overlaps(two[1]), "%v", two)
+		require.True(t, two[1].Overlaps(two[0]), "%v", two)
+	}
+	for _, two := range [][2]PortMapping{
+		{of(80, "tcp", ""), of(81, "tcp", "")}, {of(80, "tcp", ""), of(80, "udp", "")}, {of(0, "tcp", ""), of(0, "tcp", "")},
+		{of(80, "tcp", "127.0.0.1"), of(80, "tcp", "127.0.0.2")}, {of(80, "tcp", "0.0.0.0"), of(80, "tcp", "::")}, {of(80, "tcp", "0.0.0.0"), of(80, "tcp", "::1")},
+	} {
+		require.False(t, two[0].Overlaps(two[1]), "%v", two)
+		require.False(t, two[1].Overlaps(two[0]), "%v", two)
+	}
+}
+
 // What would smuggle CNI arguments in is refused, and needs no plugin to undo.
 func TestUnfitPod(t *testing.T) {
 	bin := t.TempDir()

@@ -1,8 +1,10 @@
 package network
 
 import (
+	"cmp"
 	"fmt"
 	"math"
+	"net/netip"
 	"strings"
 
 	"github.com/containernetworking/cni/libcni"
@@ -33,6 +35,23 @@ type PortMapping struct {
 	Protocol      string `json:"protocol"` // tcp, udp, sctp in any case; "" is tcp
 	HostIP        string `json:"hostIP,omitempty"`
 }
+
+// Overlaps says whether a packet to the host could be meant for both: same port
+// and protocol, and the same address of the host or all of a family.
+func (m PortMapping) Overlaps(o PortMapping) bool {
+	if m.HostPort <= 0 || m.HostPort != o.HostPort || m.protocol() != o.protocol() {
+		return false
+	}
+	a, errA := netip.ParseAddr(m.HostIP)
+	b, errB := netip.ParseAddr(o.HostIP)
+	if errA != nil || errB != nil { // "" is all addresses of both families
+		return true
+	}
+	a, b = a.Unmap(), b.Unmap()
+	return a == b || a.Is4() == b.Is4() && (a.IsUnspecified() || b.IsUnspecified())
+}
+
+func (m PortMapping) protocol() string { return cmp.Or(strings.ToLower(m.Protocol), "tcp") }
 
 // Bandwidth limits, rates in bits per second and bursts in bits. A rate of 0 is
 // no limit; a burst of 0 beside a rate is the largest that the bandwidth plugin
@@ -96,10 +115,7 @@ func (p Pod) capabilities() map[string]any {
 		if m.HostPort <= 0 {
 			continue
 		}
-		m.Protocol = strings.ToLower(m.Protocol)
-		if m.Protocol == "" {
-			m.Protocol = "tcp"
-		}
+		m.Protocol = m.protocol()
 		ports = append(ports, m)
 	}
 	if len(ports) > 0 {

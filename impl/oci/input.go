@@ -40,8 +40,8 @@ type ContainerInput struct {
 	Seccomp *seccomp.Seccomp
 	// Devices are the nodes that Config.devices resolve to on this host.
 	Devices []Device
-	// ExtraMounts are ready-made mounts, for example of the image's volumes. A
-	// mount of Config with the same destination wins.
+	// ExtraMounts are ready-made mounts, for example of the image's volumes,
+	// without those that mounts of Config take the places of.
 	ExtraMounts []specs.Mount
 	// Host holds the facts about this machine.
 	Host Host

@@ -49,7 +49,7 @@ func containerMounts(in ContainerInput) ([]specs.Mount, string, error) {
 		defaults = writable(defaults)
 	}
 	defaults = append(defaults, in.Files.mounts(in.Namespaces.IPC, readonly)...)
-	return merge(merge(defaults, in.ExtraMounts), own), propagation, nil
+	return merge(merge(defaults, own), in.ExtraMounts), propagation, nil
 }
 
 // infraMounts gives all mounts of a sandbox's own process.

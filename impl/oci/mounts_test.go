@@ -28,9 +28,7 @@ func destinations(spec *specs.Spec) []string {
 
 func TestMountOrderAndReplacement(t *testing.T) {
 	in := plain()
-	in.ExtraMounts = []specs.Mount{
-		{Destination: "/vol/a", Type: "bind", Source: "/image/a"}, {Destination: "/vol/b", Type: "bind", Source: "/image/b"},
-	}
+	in.ExtraMounts = []specs.Mount{{Destination: "/vol/b", Type: "bind", Source: "/image/b"}}
 	in.Config.Mounts = []*runtimeapi.Mount{
 		{ContainerPath: "/vol/a/deep/er", HostPath: "/h/deep"},
 		{ContainerPath: "/vol/a/", HostPath: "/h/a"},
@@ -41,8 +39,8 @@ func TestMountOrderAndReplacement(t *testing.T) {
 	}
 	spec := build(t, in)
 	require.Equal(t, []string{
-		"/proc", "/dev", "/sys", "/data", "/dev/pts", "/dev/mqueue", "/etc/hostname", "/vol/b",
-		"/vol/a", "/etc/resolv.conf", "/dev/shm", "/sys/fs/cgroup", "/vol/a/deep/er",
+		"/proc", "/dev", "/sys", "/data", "/dev/pts", "/dev/mqueue", "/etc/hostname",
+		"/vol/a", "/etc/resolv.conf", "/dev/shm", "/vol/b", "/sys/fs/cgroup", "/vol/a/deep/er",
 	}, destinations(spec))
 	for dest, source := range map[string]string{
 		"/vol/a": "/h/a", "/vol/b": "/image/b", "/etc/resolv.conf": "/h/resolv", "/sys/fs/cgroup": "/h/cgroup", "/dev/shm": "/h/shm",

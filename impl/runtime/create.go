@@ -59,18 +59,18 @@ func (r *OCI) Create(ctx context.Context, c Create) (Process, error) {
 		return Process{}, r.fail("create", c.ID, err)
 	}
 	before := r.footprint(c)
-	p, err := r.create(ctx, c)
+	p, err := r.create(ctx, c, before.cgroups)
 	if err != nil {
 		return Process{}, r.abandon(ctx, c, before, err)
 	}
 	return p, nil
 }
 
-func (r *OCI) create(ctx context.Context, c Create) (Process, error) {
+func (r *OCI) create(ctx context.Context, c Create, cgroups []string) (Process, error) {
 	if err := removeBundleFiles(c.Bundle); err != nil {
 		return Process{}, r.fail("create", c.ID, err)
 	}
-	if err := r.saveRecord(c.ID, record{Bundle: c.Bundle}); err != nil {
+	if err := r.saveRecord(c.ID, record{Bundle: c.Bundle, Cgroups: cgroups}); err != nil {
 		return Process{}, r.fail("create", c.ID, err)
 	}
 	rep, err := r.launch(ctx, c)
@@ -88,7 +88,7 @@ func (r *OCI) create(ctx context.Context, c Create) (Process, error) {
 	if err != nil {
 		return Process{}, r.fail("create", c.ID, err)
 	}
-	if err := r.saveRecord(c.ID, record{Bundle: c.Bundle, Process: p}); err != nil {
+	if err := r.saveRecord(c.ID, record{Bundle: c.Bundle, Process: p, Cgroups: cgroups}); err != nil {
 		return Process{}, r.fail("create", c.ID, err)
 	}
 	if err := wholeLines(p.MonitorPID); err != nil {

@@ -31,6 +31,9 @@ func (r *OCI) Delete(ctx context.Context, id string) error {
 	} else if err := r.deleteKnown(ctx, id, rec.Process); err != nil {
 		return err
 	}
+	if err := removeCgroups(rec.Cgroups); err != nil {
+		return r.fail("delete", id, err)
+	}
 	if err := r.removeFiles(id, rec.Bundle); err != nil {
 		return r.fail("delete", id, err)
 	}

@@ -140,6 +140,23 @@ func TestCreateCutOffInRunc(t *testing.T) {
 	}
 }
 
+// A runtime that has died with us, after it had made the cgroup and before it
+// wrote the state, can't delete anything.
+func TestDeleteOfACgroupWithoutState(t *testing.T) {
+	l := newLab(t)
+	c := l.bundle("c", "exit 0")
+	cgroups := l.rt.footprint(c).cgroups
+	require.NotEmpty(t, cgroups)
+	require.NoError(t, os.Mkdir(l.rt.dir(c.ID), 0o700))
+	require.NoError(t, l.rt.saveRecord(c.ID, record{Bundle: c.Bundle, Cgroups: cgroups}))
+	for _, dir := range cgroups {
+		require.NoError(t, os.MkdirAll(dir, 0o755))
+	}
+	require.NotEmpty(t, l.cgroups())
+	require.NoError(t, l.open().Delete(l.ctx(), c.ID))
+	l.requireNothing()
+}
+
 func TestMonitorFails(t *testing.T) {
 	l := newLab(t)
 	c := l.bundle("c", "exit 0")

@@ -34,8 +34,9 @@ type Process struct {
 // record is what Delete needs to know about a container; Process is zero until
 // Create has succeeded.
 type record struct {
-	Bundle  string  `json:"bundle"`
-	Process Process `json:"process"`
+	Bundle  string   `json:"bundle"`
+	Process Process  `json:"process"`
+	Cgroups []string `json:"cgroups,omitempty"` // directories that came with the container
 }
 
 func (r *OCI) saveRecord(id string, rec record) error {

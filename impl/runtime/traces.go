@@ -44,17 +44,25 @@ func (r *OCI) footprint(c Create) traces {
 	return t
 }
 
-// restore removes what came since: a runtime that was killed before it wrote
-// its state has no `delete` for its cgroup.
+// restore removes what came since.
 func (t traces) restore(c Create) error {
-	var err error
-	for _, dir := range t.cgroups {
-		err = errors.Join(err, cgroups.RemovePath(dir))
-	}
+	err := removeCgroups(t.cgroups)
 	if c.LogPath != "" && !t.log {
 		if rmErr := os.Remove(c.LogPath); rmErr != nil && !os.IsNotExist(rmErr) {
 			err = errors.Join(err, rmErr)
 		}
+	}
+	return err
+}
+
+// removeCgroups removes a container's cgroup if its runtime has not. One that was
+// killed before it wrote its state has no `delete` for it; and a `delete` that
+// finds the cgroup busy, since what was killed in it has not ended yet, forgets
+// the state all the same.
+func removeCgroups(dirs []string) error {
+	var err error
+	for _, dir := range dirs {
+		err = errors.Join(err, cgroups.RemovePath(dir))
 	}
 	return err
 }

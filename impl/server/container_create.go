@@ -48,49 +48,68 @@ func (s *Server) joinSandbox(ctx context.Context, id string) error {
 	return s.sandboxes.Step(ctx, id, spec.JoinSandbox, ledger.Finish, nil)
 }
 
-// newContainer decides what the container will be.
+// newContainer decides what the container will be, or refuses it, before
+// anything is made.
 func (s *Server) newContainer(ctx context.Context, req *runtimeapi.CreateContainerRequest) (Container, error) {
-	c := req.Config
 	pod, _ := s.sandboxes.Get(req.PodSandboxId)
-	row := s.Book.Elevation.Decide(facts.Elevation(c, pod.Data.Privileged))
+	c := Container{
+		PodID: req.PodSandboxId, Config: kept[*runtimeapi.ContainerConfig]{req.Config}, Handler: pod.Data.Handler, CreatedAt: time.Now().UnixNano(),
+	}
+	for _, decide := range []func(context.Context, *Container, *Sandbox) error{
+		s.decideElevation, s.refuseNamespaces, s.decideLimits, s.decideVolumes, s.decideLog, s.decideImage,
+	} {
+		if err := decide(ctx, &c, &pod.Data); err != nil {
+			return Container{}, err
+		}
+	}
+	return c, nil
+}
+
+// decideElevation decides whether the container is privileged.
+func (s *Server) decideElevation(_ context.Context, c *Container, pod *Sandbox) error {
+	row := s.Book.Elevation.Decide(facts.Elevation(c.Config.M, pod.Privileged))
 	if row == nil {
-		return Container{}, errors.New("no rule decides whether the container may be privileged")
+		return errors.New("no rule decides whether the container may be privileged")
 	}
 	if row.Code != 0 {
-		return Container{}, &spec.Refusal{Rule: row.Rule, Code: row.Code, Object: "config.linux.security_context.privileged", Reason: "is set"}
+		return &spec.Refusal{Rule: row.Rule, Code: row.Code, Object: "config.linux.security_context.privileged", Reason: "is set"}
 	}
-	if err := s.refuseNamespaces(req.PodSandboxId, c, &pod.Data); err != nil {
-		return Container{}, err
-	}
-	limits, err := s.limits(c.GetLinux().GetResources(), "config.linux.resources.")
+	c.Elevated = row.Then == spec.Elevated
+	return nil
+}
+
+func (s *Server) decideLimits(_ context.Context, c *Container, _ *Sandbox) (err error) {
+	c.Limits.M, err = s.limits(c.Config.M.GetLinux().GetResources(), "config.linux.resources.")
+	return err
+}
+
+func (s *Server) decideVolumes(ctx context.Context, c *Container, pod *Sandbox) (err error) {
+	c.VolumeImages, err = s.refuseMounts(ctx, c.Config.M, pod)
+	return ledByVolume(err)
+}
+
+func (s *Server) decideLog(_ context.Context, c *Container, pod *Sandbox) error {
+	c.LogPath = logPath(pod.Config.M, c.Config.M)
+	return s.fieldError(spec.CreateContainer, refuseLogPath(c.LogPath))
+}
+
+// decideImage finds the image, and in it what the config leaves open.
+func (s *Server) decideImage(ctx context.Context, c *Container, _ *Sandbox) error {
+	name := c.Config.M.Image.Image
+	img, err := s.Images.Status(ctx, name)
 	if err != nil {
-		return Container{}, err
-	}
-	volumes, err := s.refuseMounts(ctx, c, &pod.Data)
-	if err != nil {
-		return Container{}, ledByVolume(err)
-	}
-	log := logPath(pod.Data.Config.M, c)
-	if err := refuseLogPath(log); err != nil {
-		return Container{}, s.fieldError(spec.CreateContainer, err)
-	}
-	img, err := s.Images.Status(ctx, c.Image.Image)
-	if err != nil {
-		return Container{}, imageError(err)
+		return imageError(err)
 	}
 	if img == nil {
-		return Container{}, s.refusal("container.create.image", spec.NotFound, "config.image.image", fmt.Errorf("%.200q is not on this node", c.Image.Image))
+		return s.refusal("container.create.image", spec.NotFound, "config.image.image", fmt.Errorf("%.200q is not on this node", name))
 	}
 	var field *oci.FieldError
-	if _, err := oci.CommandLine(c, img.Config); errors.As(err, &field) {
-		return Container{}, s.refusal("container.process.none", spec.InvalidArgument, field.Field, errors.New(field.Reason))
+	if _, err := oci.CommandLine(c.Config.M, img.Config); errors.As(err, &field) {
+		return s.refusal("container.process.none", spec.InvalidArgument, field.Field, errors.New(field.Reason))
 	}
-	return Container{
-		PodID: req.PodSandboxId, Config: kept[*runtimeapi.ContainerConfig]{c}, Handler: pod.Data.Handler,
-		Elevated: row.Then == spec.Elevated, ImageID: img.ID, ImageRef: firstOr(img.RepoDigests, img.ID),
-		Limits: kept[*runtimeapi.LinuxContainerResources]{limits}, LogPath: log, StopWith: oci.StopSignal(c, img.Config).Number, CreatedAt: time.Now().UnixNano(),
-		VolumeImages: volumes,
-	}, nil
+	c.ImageID, c.ImageRef = img.ID, firstOr(img.RepoDigests, img.ID)
+	c.StopWith = oci.StopSignal(c.Config.M, img.Config).Number
+	return nil
 }
 
 // logPath is where the container's log goes, "" if it has none.

@@ -24,8 +24,11 @@ const (
 
 // StartContainer starts a created container.
 func (s *Server) StartContainer(ctx context.Context, req *runtimeapi.StartContainerRequest) (*runtimeapi.StartContainerResponse, error) {
-	err := s.containers.Step(ctx, s.containers.Resolve(req.ContainerId), spec.StartContainer, ledger.Finish, s.startContainer)
-	if err != nil {
+	id := s.containers.Resolve(req.ContainerId)
+	if err := s.refuseStart(id); err != nil {
+		return nil, err
+	}
+	if err := s.containers.Step(ctx, id, spec.StartContainer, ledger.Finish, s.startContainer); err != nil {
 		return nil, err
 	}
 	return &runtimeapi.StartContainerResponse{}, nil
@@ -190,6 +193,10 @@ func (c *Container) finish(exit runtime.Exit) {
 		c.Reason, c.Message = lostReason, "the container's exit was not seen"
 	case exit.Code != 0:
 		c.Reason = "Error"
+	}
+	opts := c.Config.M.GetLinux().GetSecurityContext().GetNamespaceOptions()
+	if c.StartedAt == 0 && opts.GetPid() == runtimeapi.NamespaceMode_TARGET {
+		c.Reason, c.Message = startFailedReason, fmt.Sprintf("ended before it was started, as it does with container %.80q, whose PID namespace it shares", opts.GetTargetId())
 	}
 }
 

@@ -165,7 +165,7 @@ func (s *Server) containerNamespaces(c *Container, pod *Sandbox) (oci.Namespaces
 
 // targetPID is the PID namespace of the container that a TARGET mode names.
 func (s *Server) targetPID(pod string, opts *runtimeapi.NamespaceOption) string {
-	e, ok := s.containers.Get(s.containers.Resolve(opts.GetTargetId()))
+	e, ok := s.target(opts)
 	if opts.GetPid() != runtimeapi.NamespaceMode_TARGET || !ok || e.Data.PodID != pod || e.State != spec.Running {
 		return ""
 	}

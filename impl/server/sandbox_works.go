@@ -210,7 +210,7 @@ func (s *Server) addNetwork(ctx context.Context, id string, sb *Sandbox) error {
 	if err != nil {
 		return err
 	}
-	if err := s.sandboxes.Change(id, func(sb *Sandbox) { sb.Attachment = &a }); err != nil {
+	if err := s.takeNetwork(id, sb, a); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.Config.Network.AddTimeout.Duration)
@@ -244,11 +244,7 @@ func (s *Server) podNetwork(id string, sb *Sandbox) network.Pod {
 	if open, err := namespace.State(pod.NetNS); err == nil && !open {
 		pod.NetNS = ""
 	}
-	for _, p := range c.GetPortMappings() {
-		pod.Ports = append(pod.Ports, network.PortMapping{
-			HostPort: p.HostPort, ContainerPort: p.ContainerPort, Protocol: p.Protocol.String(), HostIP: p.HostIp,
-		})
-	}
+	pod.Ports = ports(sb)
 	if d := c.GetDnsConfig(); d != nil {
 		pod.DNS = &network.DNS{Servers: d.Servers, Searches: d.Searches, Options: d.Options}
 	}

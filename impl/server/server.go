@@ -66,6 +66,8 @@ type Server struct {
 
 	reopening flight.Group[struct{}] // logs, by container
 
+	attaching sync.Mutex // held while a sandbox's host ports are compared and taken
+
 	mu      sync.Mutex
 	podCIDR string            // as kubelet told it, "" if it has not
 	watches map[string]*watch // of infra and other containers that may live

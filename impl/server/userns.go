@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -11,13 +12,17 @@ import (
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"ocid/impl/facts"
+	"ocid/impl/ledger"
 	"ocid/impl/namespace"
 	"ocid/impl/oci"
 	"ocid/impl/store"
 	"ocid/spec"
 )
 
-const usernsField = "config.linux.security_context.namespace_options.userns_options"
+const (
+	usernsField = "config.linux.security_context.namespace_options.userns_options"
+	targetField = "config.linux.security_context.namespace_options.target_id"
+)
 
 // userns is the user namespace that a sandbox asks for; nil is the node's.
 func userns(c *runtimeapi.PodSandboxConfig) *runtimeapi.UserNamespace {
@@ -53,8 +58,8 @@ func (s *Server) refuseUserns(c *runtimeapi.PodSandboxConfig, ownKernel bool) er
 
 // refuseNamespaces refuses a container that is to be in a user namespace other
 // than its pod's, or in the PID namespace of a container that has none to share.
-func (s *Server) refuseNamespaces(pod string, c *runtimeapi.ContainerConfig, sb *Sandbox) error {
-	opts := c.GetLinux().GetSecurityContext().GetNamespaceOptions()
+func (s *Server) refuseNamespaces(_ context.Context, c *Container, sb *Sandbox) error {
+	opts := c.Config.M.GetLinux().GetSecurityContext().GetNamespaceOptions()
 	if u := opts.GetUsernsOptions(); u != nil {
 		own := &runtimeapi.PodSandboxConfig{Linux: &runtimeapi.LinuxPodSandboxConfig{
 			SecurityContext: &runtimeapi.LinuxSandboxSecurityContext{NamespaceOptions: opts},
@@ -66,10 +71,10 @@ func (s *Server) refuseNamespaces(pod string, c *runtimeapi.ContainerConfig, sb 
 	if opts.GetPid() != runtimeapi.NamespaceMode_TARGET {
 		return nil
 	}
-	target, ok := s.containers.Get(s.containers.Resolve(opts.GetTargetId()))
+	target, ok := s.target(opts)
 	var why string
 	switch {
-	case !ok || target.Data.PodID != pod:
+	case !ok || target.Data.PodID != c.PodID:
 		why = "is no container of the sandbox"
 	case pidMode(target.Data.Config.M, sb) != runtimeapi.NamespaceMode_CONTAINER:
 		why = "has no PID namespace of its own"
@@ -78,8 +83,26 @@ func (s *Server) refuseNamespaces(pod string, c *runtimeapi.ContainerConfig, sb 
 	default:
 		return nil
 	}
-	return s.refusal("container.namespaces.target-refused", spec.InvalidArgument, "config.linux.security_context.namespace_options.target_id",
-		fmt.Errorf("is %.80q, which %s", opts.GetTargetId(), why))
+	return s.refusal("container.namespaces.target-refused", spec.InvalidArgument, targetField, fmt.Errorf("is %.80q, which %s", opts.GetTargetId(), why))
+}
+
+// refuseStart refuses to start a container in the PID namespace of one that has
+// ended: the kernel has ended its process with the namespace, or is about to.
+func (s *Server) refuseStart(id string) error {
+	e, _ := s.containers.Get(id)
+	opts := e.Data.Config.M.GetLinux().GetSecurityContext().GetNamespaceOptions()
+	if opts.GetPid() != runtimeapi.NamespaceMode_TARGET {
+		return nil
+	}
+	if target, ok := s.target(opts); ok && target.State&(spec.Running|spec.Stopping) != 0 {
+		return nil
+	}
+	return s.refusal("container.namespaces.target-ended", spec.FailedPrecondition, targetField, fmt.Errorf("is %.80q, which has ended", opts.GetTargetId()))
+}
+
+// target is the container that a PID mode TARGET names.
+func (s *Server) target(opts *runtimeapi.NamespaceOption) (ledger.Entry[Container], bool) {
+	return s.containers.Get(s.containers.Resolve(opts.GetTargetId()))
 }
 
 // pidMode is a container's, or its pod's where the container is silent.

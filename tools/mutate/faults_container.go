@@ -144,13 +144,13 @@ var faultsContainer = []fault{
 		old: `s.refusal("container.create.image", spec.NotFound, "config.image.image", fmt`, with: `s.refusal("container.create.image", spec.FailedPrecondition, "config.image.image", fmt`},
 	{rule: "container.create.image", op: "created all the same", file: "impl/server/container_create.go",
 		old: `	if img == nil {
-		return Container{}, s.ref`, with: `	if img == nil {
+		return s.ref`, with: `	if img == nil {
 		if all, err := s.Images.List(ctx); err == nil && len(all) > 0 {
 			img = &all[0]
 		}
 	}
 	if img == nil {
-		return Container{}, s.ref`},
+		return s.ref`},
 	{rule: "container.create.mount-missing", op: "made", file: "impl/server/mounts.go",
 		old: `real, err := filepath.EvalSymlinks(m.HostPath)`, with: `_ = unix.Mkdir(m.HostPath, 0o755)
 		real, err := filepath.EvalSymlinks(m.HostPath)`},

@@ -9,9 +9,34 @@ var faultsMount = []fault{
 	{rule: "mount.over", op: "both are made", file: "impl/oci/mounts.go",
 		old: `if !taken[dest] && !(taken["/dev"]`, with: `if (!taken[dest] || dest == shmPath) && !(taken["/dev"]`},
 	{rule: "mount.over", op: "the daemon's wins", file: "impl/oci/mounts.go",
-		old: `return merge(merge(defaults, in.ExtraMounts), own), propagation, nil`, with: `return merge(own, merge(defaults, in.ExtraMounts)), propagation, nil`},
+		old: `return merge(merge(defaults, own), in.ExtraMounts), propagation, nil`, with: `return merge(merge(own, defaults), in.ExtraMounts), propagation, nil`},
 	{rule: "mount.root", op: "only the shortest name", file: "impl/server/mounts.go",
 		old: `if path.Join("/", m.GetContainerPath()) == "/" {`, with: `if path.Clean(m.GetContainerPath()) == m.GetContainerPath() && m.GetContainerPath() == "/" {`},
+	{rule: "mount.source", op: "no devices", file: "impl/server/mounts.go",
+		old: `		m.HostPath = real
+`, with: `		var st unix.Stat_t
+		if unix.Stat(real, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFCHR {
+			return errors.New("is a device")
+		}
+		m.HostPath = real
+`},
+	{rule: "mount.source", op: "no pipes and sockets", file: "impl/server/mounts.go",
+		old: `		m.HostPath = real
+`, with: `		var st unix.Stat_t
+		if unix.Stat(real, &st) == nil && (st.Mode&unix.S_IFMT == unix.S_IFIFO || st.Mode&unix.S_IFMT == unix.S_IFSOCK) {
+			return errors.New("is not for a mount")
+		}
+		m.HostPath = real
+`},
+	{rule: "mount.source", op: "nodev", file: "impl/oci/bind.go",
+		old: `accessOption(m)}, m.GetMountOptions()...)`, with: `accessOption(m), "nodev"}, m.GetMountOptions()...)`},
+	{rule: "mount.relabel", op: "asked of the runtime", file: "impl/oci/bind.go",
+		old: `accessOption(m)}, m.GetMountOptions()...)`, with: `accessOption(m)}, append([]string{"context=z"}[:map[bool]int{true: 1}[m.GetSelinuxRelabel()]], m.GetMountOptions()...)...)`},
+	{rule: "mount.relabel", op: "refused", file: "impl/server/mounts.go",
+		old: `	if err := mappedAsPod(m, pod); err != nil {`, with: `	if m.GetSelinuxRelabel() {
+		return errors.New("no SELinux here")
+	}
+	if err := mappedAsPod(m, pod); err != nil {`},
 	{rule: "mount.propagation", op: "all private", file: "impl/oci/bind.go",
 		old: `options := append([]string{"rbind", p.mount, accessOption(m)}`, with: `options := append([]string{"rbind", "rprivate", accessOption(m)}`},
 	{rule: "mount.propagation", op: "from the host alone", file: "impl/oci/bind.go",
@@ -67,7 +92,9 @@ var faultsMount = []fault{
 	{rule: "volume.image.missing", op: "another code", file: "impl/server/volumes.go",
 		old: `&volumeError{spec.NotFound,`, with: `&volumeError{spec.InvalidArgument,`},
 	{rule: "volume.image.missing", op: "without the prefix", file: "impl/server/container_create.go",
-		old: `return Container{}, ledByVolume(err)`, with: `return Container{}, err`},
+		old: `	return ledByVolume(err)
+`, with: `	return err
+`},
 	{rule: "volume.image.sub-path", op: "without the prefix", file: "impl/server/container_create.go",
 		old: `s.fieldError(spec.CreateContainer, ledByVolume(err))`, with: `s.fieldError(spec.CreateContainer, err)`},
 	{rule: "volume.image.sub-path", op: "may climb", file: "impl/store/volume.go",
@@ -97,11 +124,17 @@ var faultsMount = []fault{
 		old: `	return os.Rename(half, volume)`, with: `	_ = os.Chown(half, 0, 0)
 	return os.Rename(half, volume)`},
 	{rule: "volume.declared", op: "of all", file: "impl/store/volume.go",
-		old: `	volume := filepath.Join(dir, volumesDir, hex`, with: `	volume := filepath.Join(filepath.Dir(dir), volumesDir, hex`},
+		old: `	volume := filepath.Join(dir, volumesDir, hex`, with: `	volume := filepath.Join(filepath.Dir(filepath.Dir(dir)), volumesDir, hex`},
 	{rule: "volume.declared", op: "the root filesystem's", file: "impl/server/volumes.go",
 		old: `case s.Config.Image.Volumes == config.VolumesMkdir:`, with: `case s.Config.Image.Volumes != config.VolumesMkdir:`},
 	{rule: "volume.declared.over", op: "is below", file: "impl/server/volumes.go",
 		old: `path.Join("/", m.ContainerPath) == at`, with: `m.ContainerPath == at`},
+	{rule: "volume.declared.mode", op: "ignore is mkdir", file: "impl/server/volumes.go",
+		old: `	if s.Config.Image.Volumes == config.VolumesIgnore {`, with: `	if s.Config.Image.Volumes == "none" {`},
+	{rule: "volume.declared.mode", op: "mkdir is ignore", file: "impl/server/volumes.go",
+		old: `if err := store.MakeDir(c.RootFS, at); err != nil {`, with: `if err := store.MakeDir(c.RootFS, at+".not"); err != nil {`},
+	{rule: "volume.declared.mode", op: "bind anyway", file: "impl/server/volumes.go",
+		old: `case s.Config.Image.Volumes == config.VolumesMkdir:`, with: `case s.Config.Image.Volumes == "none":`},
 
 	{rule: "userns.pod", op: "the node's", file: "impl/server/sandbox_works.go",
 		old: `User: s.ociUserns(id, userns(sb.Config.M))}`, with: `User: nil}`},
@@ -162,7 +195,7 @@ var faultsMount = []fault{
 	}
 `},
 	{rule: "container.namespaces.target-refused", op: "of any pod", file: "impl/server/userns.go",
-		old: `	case !ok || target.Data.PodID != pod:`, with: `	case !ok:`},
+		old: `	case !ok || target.Data.PodID != c.PodID:`, with: `	case !ok:`},
 	{rule: "container.namespaces.target-refused", op: "in any mode", file: "impl/server/userns.go",
 		old: `	case pidMode(target.Data.Config.M, sb) != runtimeapi.NamespaceMode_CONTAINER:`, with: `	case false:`},
 	{rule: "container.namespaces.target-refused", op: "in any state", file: "impl/server/userns.go",
@@ -173,6 +206,10 @@ var faultsMount = []fault{
 		old: `const shmSize = "size=65536k"`, with: `const shmSize = "size=32768k"`},
 	{rule: "container.shm", op: "never the host's", file: "impl/oci/mounts.go",
 		old: `	if shm == "" && ipc == HostNamespace {`, with: `	if shm == "" && ipc == "nowhere" {`},
+	{rule: "container.namespaces.target-ended", op: "not asked", file: "impl/server/userns.go",
+		old: `ok && target.State&(spec.Running|spec.Stopping) != 0 {`, with: `ok && target.State != 0 {`},
+	{rule: "container.namespaces.target-ended", op: "not told", file: "impl/server/container_life.go",
+		old: `c.StartedAt == 0 && opts.GetPid()`, with: `c.StartedAt != 0 && opts.GetPid()`},
 	{rule: "container.process.none", op: "found out later", file: "impl/server/container_create.go",
 		old: `errors.As(err, &field) {`, with: `errors.As(err, &field) && false {`},
 	{rule: "container.process.text", op: "arguments may", file: "impl/oci/container.go",

@@ -43,7 +43,7 @@ var faultsRequest = []fault{
 	{rule: "privilege.persistent", op: "the flag is forgotten", file: "impl/server/record.go",
 		old: "`json:\"privileged\"`", with: "`json:\"-\"`"},
 	{rule: "privilege.persistent", op: "it is derived from the flag alone", file: "impl/server/container_create.go",
-		old: `facts.Elevation(c, pod.Data.Privileged)`, with: `facts.Elevation(c, pod.Data.Config.M.GetLinux().GetSecurityContext().GetPrivileged())`},
+		old: `facts.Elevation(c.Config.M, pod.Privileged)`, with: `facts.Elevation(c.Config.M, pod.Config.M.GetLinux().GetSecurityContext().GetPrivileged())`},
 	{rule: "privilege.persistent", op: "everything is privileged after a restart", file: "impl/server/recover.go",
 		old: `func (s *Server) recoverSandbox(ctx context.Context, e ledger.Entry[Sandbox]) error {
 `, with: `func (s *Server) recoverSandbox(ctx context.Context, e ledger.Entry[Sandbox]) error {

@@ -46,10 +46,14 @@ var faultsSandbox = []fault{
 			m.HostPort = m.ContainerPort
 		}`},
 	{rule: "sandbox.run.host-port", op: "always TCP", file: "impl/network/pod.go",
-		old: `m.Protocol = strings.ToLower(m.Protocol)`, with: `m.Protocol = strings.ToLower("TCP")`},
-	{rule: "sandbox.run.host-port", op: "on every address", file: "impl/server/sandbox_works.go",
+		old: `		m.Protocol = m.protocol()`, with: `		m.Protocol = "tcp"`},
+	{rule: "sandbox.run.host-port", op: "on every address", file: "impl/server/hostport.go",
 		old: `HostIP: p.HostIp,`, with: `HostIP: "",`},
-	{rule: "sandbox.run.host-port", op: "same number in the pod", file: "impl/server/sandbox_works.go",
+	{rule: "sandbox.run.host-port", op: "no SCTP", file: "impl/network/pod.go",
+		old: `		m.Protocol = m.protocol()`, with: `		if m.Protocol = m.protocol(); m.Protocol == "sctp" {
+			continue
+		}`},
+	{rule: "sandbox.run.host-port", op: "same number in the pod", file: "impl/server/hostport.go",
 		old: `HostPort: p.HostPort, ContainerPort: p.ContainerPort,`, with: `HostPort: p.HostPort, ContainerPort: p.HostPort,`},
 
 	{rule: "sandbox.status.ip", op: "none", file: "impl/server/sandbox_works.go",
@@ -117,4 +121,15 @@ var faultsSandbox = []fault{
 		old: `, Sysctls: sysctls(sb, namespace.IPC),`, with: `,`},
 	{rule: "sandbox.run.sysctls", op: "others are ignored", file: "impl/server/refuse.go",
 		old: `if !own[spec.SysctlNamespace(name)] {`, with: `if !own[spec.SysctlNamespace(name)] && false {`},
+
+	{rule: "sandbox.run.host-port-taken", op: "never refused", file: "impl/server/hostport.go",
+		old: `other := s.holder(p); other != "" {`, with: `other := s.holder(p); other != "" && i < 0 {`},
+	{rule: "sandbox.run.host-port-taken", op: "of any address", file: "impl/network/pod.go",
+		old: `	return a == b || a.Is4() == b.Is4()`, with: `	return a != b || a.Is4() == b.Is4()`},
+	{rule: "sandbox.run.host-port-taken", op: "of no other address", file: "impl/network/pod.go",
+		old: `	return a == b || a.Is4() == b.Is4()`, with: `	return a == b || a.Is4() != b.Is4()`},
+	{rule: "sandbox.run.host-port-taken", op: "of any protocol", file: "impl/network/pod.go",
+		old: ` || m.protocol() != o.protocol() {`, with: ` {`},
+	{rule: "sandbox.run.host-port-taken", op: "never free again", file: "impl/server/hostport.go",
+		old: `		if e.Data.Attachment == nil {`, with: `		if e.State&(spec.Absent|spec.Creating) != 0 {`},
 }
