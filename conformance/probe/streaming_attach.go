@@ -83,6 +83,21 @@ var _ = Describe("An attached client", func() {
 		})
 	}
 
+	It("gets what waits for it when the container has ended", target.Covers("stream.attach.output"), streamLimit, func(ctx SpecContext) {
+		const much = 5_500_000 // bytes: more than sockets keep, and not so much that the client is given up
+		c := target.Current().Pod(ctx).Run(ctx, unlogged(), target.Shell(fmt.Sprintf(
+			"trap 'yes 0123456789abcde | head -c %d; exit 0' USR1; while :; do echo .; sleep 0.02; done", much)))
+		stuck := newStuckWriter()
+		a := attached(ctx, c, target.SPDY, target.Client{Stdout: stuck})
+		Eventually(ctx, stuck.first).WithTimeout(happensIn).Should(BeClosed())
+		Expect(syscall.Kill(c.Init().PID, syscall.SIGUSR1)).To(Succeed())
+		awaitState(ctx, c, isExited)
+		a.expectWaiting("a client that has not got all")
+		stuck.release()
+		Expect(ended(ctx, a)).To(Succeed())
+		Expect(stuck.n).To(BeNumerically(">=", much), "bytes")
+	})
+
 	It("is one of several", target.Covers("stream.attach.several"), streamLimit, func(ctx SpecContext) {
 		c := target.Current().Pod(ctx).Run(ctx, target.Shell(ticking))
 		outs := make([]target.Output, 3)

@@ -65,7 +65,7 @@ var _ = Describe("Exec", func() {
 // The clients are kubectl's and crictl's: those of client-go.
 var _ = Describe("A command with streams", func() {
 	for _, via := range target.Transports() {
-		It("is served over "+string(via), target.Covers("stream.protocols", "stream.exec.code"), streamLimit, func(ctx SpecContext) {
+		It("is served over "+string(via), target.Covers("stream.protocols", "stream.exec.code", "stream.exec.output"), streamLimit, func(ctx SpecContext) {
 			c := target.Current().Running(ctx)
 			var out, errs target.Output
 			err := ended(ctx, execStream(ctx, c, via, target.Client{Stdout: &out, Stderr: &errs}, "/bin/sh", "-c", "echo out; echo err >&2; exit 3"))
@@ -149,7 +149,7 @@ var _ = Describe("A command with streams", func() {
 		writer, written := awaitBlocked(ctx, c, "/bin/yes")
 		Expect(written).To(BeNumerically(">", 64<<10), "more than a pipe")
 		Expect(syscall.Kill(writer.PID, syscall.SIGKILL)).To(Succeed())
-		<-timeOut(2500)
+		<-timeOut(1500)
 		a.expectWaiting("a stream whose client has not got all")
 		stuck.release()
 		code, _ := target.ExitCode(ended(ctx, a))

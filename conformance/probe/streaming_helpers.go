@@ -98,12 +98,7 @@ func newTerminal(width, height uint16) target.Terminal {
 	return t
 }
 
-// input is what a client types; its end is the end of the case.
-func input() *io.PipeWriter {
-	_, w := inputPair()
-	return w
-}
-
+// inputPair is what a client types; its end is the end of the case.
 func inputPair() (*io.PipeReader, *io.PipeWriter) {
 	r, w := io.Pipe()
 	DeferCleanup(func() { _ = w.Close() })

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // Delete removes a container, running, stopped, half created or absent, with
@@ -47,6 +49,7 @@ func (r *OCI) deleteKnown(ctx context.Context, id string, p Process) error {
 	if err := r.end(ctx, id, p); err != nil {
 		return err
 	}
+	r.unmountClones(id)
 	if _, err := r.run(ctx, id, "delete", id); err != nil {
 		if ctx.Err() != nil {
 			return err
@@ -110,6 +113,7 @@ func (r *OCI) endMonitor(ctx context.Context, id string, p Process) error {
 // deleteForce has the runtime remove whatever it knows of a container. A runtime
 // that is missing or can do nothing is no obstacle if it can't have left a state.
 func (r *OCI) deleteForce(ctx context.Context, id string) error {
+	r.unmountClones(id)
 	_, err := r.run(ctx, id, "delete", "--force", id)
 	if err == nil || errors.Is(err, os.ErrNotExist) {
 		return nil
@@ -124,6 +128,25 @@ func (r *OCI) deleteForce(ctx context.Context, id string) error {
 		return nil
 	}
 	return err
+}
+
+// unmountClones undoes what a runc that was killed as it began leaves in the
+// container's state directory: a mount of itself, which keeps runc from removing
+// the directory.
+func (r *OCI) unmountClones(id string) {
+	if r.root == "" {
+		return
+	}
+	dir := filepath.Join(r.root, id)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return // nothing is mounted in what is not there
+	}
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), "runc.") {
+			_ = unix.Unmount(filepath.Join(dir, e.Name()), unix.MNT_DETACH) // one that was unmounted is a file
+		}
+	}
 }
 
 // stateless is true if the runtime's state directory is known and holds nothing

@@ -186,9 +186,18 @@ func (l *lab) requireNothing() {
 }
 
 func (l *lab) audit() {
+	defer l.removeCgroups()
 	l.requireNothing()
+}
+
+// removeCgroups removes the parent cgroup, which runc has made and keeps, and
+// what a failed test has left in it.
+func (l *lab) removeCgroups() {
+	for _, dir := range l.cgroups() {
+		_ = os.Remove(filepath.Dir(dir))
+	}
 	for _, h := range l.rt.hierarchies {
-		_ = os.Remove(filepath.Join(h, l.cgroup)) // made by runc, kept by runc
+		_ = os.Remove(filepath.Join(h, l.cgroup))
 	}
 }
 

@@ -3,7 +3,9 @@ package runtime
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	goruntime "runtime"
+	"runtime/pprof"
 	"strconv"
 	"strings"
 	"sync"
@@ -11,6 +13,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 )
 
 // openFiles counts this process's open files.
@@ -88,10 +91,37 @@ func TestManyExecs(t *testing.T) {
 	require.Zero(t, zombies(t))
 	require.NotContains(t, l.inside("c"), "sleep 403")
 	l.requireNoExecFiles("c")
-	require.Eventually(t, func() bool { return goruntime.NumGoroutine() <= routines }, 5*time.Second, 10*time.Millisecond, "goroutines")
+	requireRoutines(t, routines)
 	require.LessOrEqual(t, openFiles(t), fds)
 	var mem goruntime.MemStats
 	goruntime.GC()
 	goruntime.ReadMemStats(&mem)
 	t.Logf("%d commands in %v, %v each; %d descriptors, %d goroutines, heap %d KiB", n, took, took/time.Duration(n), fds, routines, mem.HeapAlloc>>10)
+}
+
+// requireRoutines waits until there are no more goroutines than that. It looks
+// from the test's own: require.Eventually has some besides.
+func requireRoutines(t *testing.T, most int) {
+	settled := func() bool { return goruntime.NumGoroutine() <= most }
+	for end := time.Now().Add(5 * time.Second); !settled() && time.Now().Before(end); {
+		<-time.After(10 * time.Millisecond)
+	}
+	if !settled() {
+		var text strings.Builder
+		require.NoError(t, pprof.Lookup("goroutine").WriteTo(&text, 1))
+		t.Fatalf("%d goroutines, %d before:\n%s", goruntime.NumGoroutine(), most, &text)
+	}
+}
+
+// A runc that is killed as it begins leaves a mount of itself in the container's
+// state directory.
+func TestDeleteAfterKilledRuntime(t *testing.T) {
+	l := newLab(t)
+	l.created(l.bundle("c", "sleep 1000"))
+	clone := filepath.Join(l.h.Root, "c", "runc.AbCdEf")
+	require.NoError(t, os.WriteFile(clone, nil, 0o600))
+	require.NoError(t, unix.Mount("/bin/true", clone, "", unix.MS_BIND, ""))
+	t.Cleanup(func() { _ = unix.Unmount(clone, unix.MNT_DETACH) })
+	require.NoError(t, l.rt.Delete(t.Context(), "c"))
+	require.NoDirExists(t, filepath.Dir(clone))
 }

@@ -33,6 +33,8 @@ type executor struct {
 
 // ExecInContainer runs the command; only the streams and the terminal are the
 // caller's choice, all else stands behind the URL.
+//
+//revive:disable-next-line:argument-limit the library's interface
 func (e executor) ExecInContainer(_ context.Context, _, _, _ string, _ []string, in io.Reader, out, err io.WriteCloser, _ bool, resize <-chan remotecommand.TerminalSize, _ time.Duration) error {
 	streams := Streams{TTY: e.opts.TTY}
 	if e.opts.Stdin {

@@ -101,7 +101,10 @@ var faultsStream = []fault{
 `},
 	{rule: "stream.attach.slow", op: "loses bytes in silence", file: "impl/runtime/backlog.go",
 		old: `		return fmt.Errorf("%w: %d bytes wait for it", ErrSlow, n)
-`, with: `		return nil
+`, with: `		if n < 0 {
+			return fmt.Errorf("%w: %d bytes wait for it", ErrSlow, n)
+		}
+		return nil
 `},
 	{rule: "stream.attach.slow", op: "its connection stays", file: "impl/stream/command.go",
 		old: `		giveUp(e.ctx)

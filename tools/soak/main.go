@@ -87,6 +87,13 @@ func soak(ctx context.Context, o options, t *target.T, d *daemon) error {
 	if err != nil {
 		return err
 	}
+	idle, err := d.look(ctx)
+	if err != nil {
+		return err
+	}
+	if err := execs(ctx, o, t, d); err != nil {
+		return err
+	}
 	work, cancel := context.WithTimeout(ctx, o.duration)
 	defer cancel()
 	series := d.watch(work, o.duration)
@@ -102,7 +109,8 @@ func soak(ctx context.Context, o options, t *target.T, d *daemon) error {
 	for _, l := range leaks {
 		errs = append(errs, errors.New(l.String()))
 	}
-	errs = append(errs, d.settled(ctx, samples), flat(samples))
+	_, err = d.settled(ctx, idle)
+	errs = append(errs, err, flat(samples))
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}

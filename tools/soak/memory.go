@@ -175,26 +175,23 @@ const (
 	spare      = 8 // files and goroutines of libraries that are made once
 )
 
-// settled waits until the idle daemon has as many files and goroutines as in
-// the beginning, give or take a few.
-func (d *daemon) settled(ctx context.Context, all []sample) error {
-	if len(all) == 0 {
-		return errors.New("the daemon was never seen")
-	}
+// settled waits until the idle daemon has as many files and goroutines as it had
+// before, give or take a few.
+func (d *daemon) settled(ctx context.Context, before sample) (sample, error) {
 	ctx, cancel := context.WithTimeout(ctx, settleTime)
 	defer cancel()
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		s, err := d.look(ctx)
-		if err == nil && s.files <= all[0].files+spare && s.goroutines <= all[0].goroutines+spare {
-			return nil
+		if err == nil && s.files <= before.files+spare && s.goroutines <= before.goroutines+spare {
+			return s, nil
 		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return fmt.Errorf("the idle daemon has %d files and %d goroutines, in the beginning %d and %d: %w",
-				s.files, s.goroutines, all[0].files, all[0].goroutines, ctx.Err())
+			return s, fmt.Errorf("the idle daemon has %d files and %d goroutines, before %d and %d: %w",
+				s.files, s.goroutines, before.files, before.goroutines, ctx.Err())
 		}
 	}
 }

@@ -20,9 +20,7 @@ func (w *worker) steps(n int) []step {
 	return []step{
 		{"RunPodSandbox", w.runPod},
 		{"CreateContainer", w.createContainers},
-		{"StartContainer", w.each(func(ctx context.Context, id string) error {
-			return call(ctx, w.Runtime.StartContainer, &runtimeapi.StartContainerRequest{ContainerId: id})
-		})},
+		{"StartContainer", w.startContainers},
 		{"ExecSync", w.execSync},
 		{"Exec, " + transport, func(ctx context.Context) error {
 			return w.run(ctx, "hello\n", "hello", "exec", "--interactive", "--transport", transport, first(), "head", "-n", "1")
@@ -110,6 +108,12 @@ func (w *worker) createContainers(ctx context.Context) error {
 		w.ids = append(w.ids, resp.GetContainerId())
 	}
 	return nil
+}
+
+func (w *worker) startContainers(ctx context.Context) error {
+	return w.each(func(ctx context.Context, id string) error {
+		return call(ctx, w.Runtime.StartContainer, &runtimeapi.StartContainerRequest{ContainerId: id})
+	})(ctx)
 }
 
 func (w *worker) execSync(ctx context.Context) error {

@@ -95,15 +95,9 @@ const (
 func (w *worker) round(ctx context.Context, n int) error {
 	ctx, cancel := context.WithTimeout(ctx, roundBound)
 	defer cancel()
-	logs := filepath.Join(w.Work(), "logs", w.name)
-	if err := os.Mkdir(logs, 0o755); err != nil {
+	logs, err := w.prepare(fmt.Sprintf("%s-%d", w.name, n))
+	if err != nil {
 		return err
-	}
-	w.ids = nil
-	w.config = &runtimeapi.PodSandboxConfig{
-		Metadata:     &runtimeapi.PodSandboxMetadata{Name: w.name, Namespace: "soak", Uid: fmt.Sprintf("%s-%d", w.name, n)},
-		LogDirectory: logs, Labels: map[string]string{"worker": w.name},
-		Linux: &runtimeapi.LinuxPodSandboxConfig{CgroupParent: w.Var("CGROUP")},
 	}
 	for _, step := range w.steps(n) {
 		begun := time.Now()
@@ -113,6 +107,18 @@ func (w *worker) round(ctx context.Context, n int) error {
 		w.sum.add(step.what, time.Since(begun))
 	}
 	return os.RemoveAll(logs)
+}
+
+// prepare makes the directory of a pod's logs, and its configuration.
+func (w *worker) prepare(uid string) (logs string, err error) {
+	logs = filepath.Join(w.Work(), "logs", w.name)
+	w.ids = nil
+	w.config = &runtimeapi.PodSandboxConfig{
+		Metadata:     &runtimeapi.PodSandboxMetadata{Name: w.name, Namespace: "soak", Uid: uid},
+		LogDirectory: logs, Labels: map[string]string{"worker": w.name},
+		Linux: &runtimeapi.LinuxPodSandboxConfig{CgroupParent: w.Var("CGROUP")},
+	}
+	return logs, os.Mkdir(logs, 0o755)
 }
 
 // run runs crictl, which has to print the text.
