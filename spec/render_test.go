@@ -268,13 +268,26 @@ func promises(table []Promise, prefixes ...string) (string, error) {
 			}
 		}
 		if in {
-			g.add(anchor(p.Rule), p.Text, orDash(p.RPC), code(p.By), level(p.Rule), p.Source)
+			g.add(anchor(p.Rule), p.Text, callOf(p), code(p.By), level(p.Rule), p.Source)
 		}
 	}
 	if len(g.rows) == 0 {
 		return "", fmt.Errorf("no promise begins with %q", prefixes)
 	}
 	return g.String(), nil
+}
+
+// callOf is the call that a promise is about, and the fields of its request
+// that it speaks for.
+func callOf(p Promise) string {
+	if len(p.Fields) == 0 {
+		return orDash(p.RPC)
+	}
+	var fields []string
+	for _, f := range p.Fields {
+		fields = append(fields, code(f))
+	}
+	return p.RPC + ": " + strings.Join(fields, ", ")
 }
 
 func orDash(s string) string {

@@ -61,6 +61,7 @@ var streamPromises = []Promise{
 	{By: "impl/stream", RPC: "Exec", Rule: must("stream.url.loopback", "Streams are served on the loopback interface unless configured otherwise.", "own: who has the URL has the container; only kubelet needs it")},
 	{By: "impl/stream", RPC: "Exec", Rule: must("stream.url.tls", "With a certificate configured, streams are served by TLS 1.2 or later and by nothing else.", "own: peers do so").needs(Restart)},
 	{By: "impl/stream", RPC: "Exec", Rule: must("stream.url.many", "At most 1000 URLs wait for their clients; a call for one more is refused with ResourceExhausted.", "cri-streaming")},
+	{By: "impl/stream", RPC: "Exec", Rule: must("stream.url.stopping", "A call that gets no URL because the daemon has been told to end meanwhile is refused with Unavailable.", shutdownSource).unseen("between the arrival of a call and its URL is nothing that takes time")},
 	{By: "impl/stream", RPC: "Exec", Rule: must("stream.protocols", "Exec and Attach are served over SPDY and over WebSocket in the versions that current and older clients offer, v5.channel.k8s.io among them.", kubelet+", critest and crictl: clients of client-go v0.37")},
 	{By: "impl/stream", RPC: "Exec", Rule: must("stream.idle", "A stream on which nothing has moved for idle_timeout is ended.", "cri-streaming: StreamIdleTimeout").needs(Restart)},
 

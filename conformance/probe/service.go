@@ -210,4 +210,15 @@ var _ = Describe("A refusal", target.Covers("service.rule-info"), func() {
 		expectRule(t, err, "sandbox.run.network")
 		Expect(err.Error()).To(ContainSubstring("no address left"), "the cause")
 	})
+
+	// Own: who reads the error has to find what the daemon had set out to do.
+	It("of a call whose work fails names what was to happen", target.Covers("service.failure"), containerLimit, func(ctx SpecContext) {
+		t := target.Current()
+		c := t.Running(ctx)
+		t.Witness.Fault(witness.Fault{Program: witness.OCI, Op: "kill", Match: c.ID, Action: witness.Fail, Message: "no kill today", Times: 1})
+		err := c.Stop(ctx, 1)
+		expectRule(t, err, "container.stop.running")
+		Expect(err.Error()).To(ContainSubstring("no kill today"), "the cause")
+		Expect(c.Stop(ctx, 0)).To(Succeed())
+	})
 })

@@ -42,8 +42,9 @@ func (t *T) BeginCase(ctx context.Context) error {
 }
 
 // EndCase runs the clean-ups, starts a daemon that is not running, and audits:
-// what was not there at BeginCase and does not go in time is a leak. Its error
-// tells all that went wrong. After a leak the daemon is asked to remove whatever
+// what was not there at BeginCase and does not go in time is a leak; so is an
+// error that names no rule a failure, if the profile says that refusals name
+// theirs. Its error tells all that went wrong. After a leak the daemon is asked to remove whatever
 // sandbox of the suite it lists, and if it cannot, it begins anew with nothing,
 // so that the next case can tell something.
 func (t *T) EndCase(ctx context.Context) error {
@@ -59,6 +60,9 @@ func (t *T) EndCase(ctx context.Context) error {
 	t.cleanups = nil
 	leaks, err := t.Settle(ctx, t.before)
 	errs = append(errs, err)
+	if seen := t.unruled.take(); t.Has(FeatureRuleInfo) {
+		errs = append(errs, seen)
+	}
 	if len(leaks) > 0 {
 		errs = append(errs, fmt.Errorf("leak audit: the case leaves a trace:\n%s", leaks))
 	}

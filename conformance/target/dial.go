@@ -18,7 +18,7 @@ const maxMessage = 64 << 20 // bytes; ExecSync may answer with 32 MiB
 
 // Dial makes a connection to the unix socket at path; it does not wait for the
 // daemon. Calls without a deadline get one of timeout.
-func Dial(path string, timeout time.Duration) (*grpc.ClientConn, error) {
+func Dial(path string, timeout time.Duration, more ...grpc.DialOption) (*grpc.ClientConn, error) {
 	deadline := func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
 		if _, has := ctx.Deadline(); !has {
 			var cancel context.CancelFunc
@@ -27,14 +27,14 @@ func Dial(path string, timeout time.Duration) (*grpc.ClientConn, error) {
 		}
 		return invoke(ctx, method, req, reply, cc, opts...)
 	}
-	conn, err := grpc.NewClient("unix:"+path,
+	conn, err := grpc.NewClient("unix:"+path, append(more,
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithUnaryInterceptor(deadline),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage)),
 		grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           backoff.Config{BaseDelay: 2 * time.Millisecond, Multiplier: 1.3, MaxDelay: 50 * time.Millisecond},
 			MinConnectTimeout: time.Second,
-		}))
+		}))...)
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", path, err)
 	}
@@ -56,7 +56,7 @@ func (t *T) connect() error {
 	if err != nil {
 		return err
 	}
-	conn, err := Dial(path, t.cfg.Profile.RPCTimeout.or(30*time.Second))
+	conn, err := Dial(path, t.cfg.Profile.RPCTimeout.or(30*time.Second), grpc.WithStatsHandler(&t.unruled))
 	if err != nil {
 		return err
 	}

@@ -57,6 +57,7 @@ type T struct {
 	daemon     *process
 	daemonLog  *logFile
 	conn       *grpc.ClientConn
+	unruled    unruled
 	observer   *Observer
 	version    *runtimeapi.VersionResponse
 	cgroup     string

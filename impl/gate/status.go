@@ -28,6 +28,15 @@ func (c *Coded) Error() string { return c.Err.Error() }
 
 func (c *Coded) Unwrap() error { return c.Err }
 
+// RuleID names the rule, or the one that the cause names, for the client.
+func (c *Coded) RuleID() spec.ID {
+	var cause interface{ RuleID() spec.ID }
+	if c.Rule == "" && errors.As(c.Err, &cause) {
+		return cause.RuleID()
+	}
+	return c.Rule
+}
+
 // A Ruled error is a failure that a promise speaks for; its code is its cause's.
 type Ruled struct {
 	Rule spec.ID

@@ -42,7 +42,7 @@ var errLook = errors.New("look again")
 // Step makes an event happen to the object with the ID, as the row for the
 // event in the object's state says. work runs if the row says so and may be
 // nil if the row has none. Errors: a *spec.Refusal, what work returned, or the
-// context's end while waiting.
+// context's end while waiting. An error of work that names no rule names the row.
 func (t *Table[T]) Step(ctx context.Context, id string, e spec.Event, stay Stay, work Work) error {
 	for {
 		err := t.once(ctx, id, e, stay, work)
@@ -85,7 +85,7 @@ func (t *Table[T]) obey(ctx context.Context, o *object[T], e spec.Event, row *sp
 		return t.join(ctx, o.op, e)
 	case row.Act == spec.Join:
 		defer t.mu.Unlock()
-		return fmt.Errorf("%s: %s %q is %s and nobody works on it: restart the daemon", row.ID, t.life.Object, o.ID, o.State)
+		return failure(row, fmt.Errorf("%s %q is %s and nobody works on it: restart the daemon", t.life.Object, o.ID, o.State))
 	case row.Act == spec.Do:
 		return t.begin(ctx, o, row, stay, work)
 	case row.Act == spec.Refuse:
@@ -154,10 +154,10 @@ func (p trip[T]) run(ctx context.Context) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			p.t.log.Error("panic", "event", p.row.On, "id", p.id, "panic", r, "stack", string(debug.Stack()))
-			err = fmt.Errorf("%s: panic: %v", p.row.ID, r)
+			err = failure(p.row, fmt.Errorf("panic: %v", r))
 		}
 	}()
-	return p.work(ctx, p.id)
+	return failure(p.row, p.work(ctx, p.id))
 }
 
 // complete enters the state that an operation leads to, and closes the journal

@@ -11,7 +11,6 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
-	"ocid/impl/gate"
 	"ocid/impl/ledger"
 	"ocid/impl/namespace"
 	"ocid/impl/oci"
@@ -180,5 +179,5 @@ func (s *Server) noURL(err error) error {
 	if errors.Is(err, stream.ErrFull) {
 		return s.refusal("stream.url.many", spec.ResourceExhausted, "", err)
 	}
-	return &gate.Coded{Code: spec.Unavailable, Err: err}
+	return s.refusal("stream.url.stopping", spec.Unavailable, "", err)
 }

@@ -110,6 +110,10 @@ var faultsRestart = []fault{
 		text = refusal.Object + " " + refusal.Reason
 	}
 	return withRule(status.New(code, text), rule)`},
+	{rule: "service.failure", op: "no row", file: "impl/ledger/failure.go",
+		old: `	return &Failure{Row: row.ID, Err: err}`, with: `	return err`},
+	{rule: "service.failure", op: "of another row", file: "impl/ledger/failure.go",
+		old: `	return &Failure{Row: row.ID, Err: err}`, with: `	return &Failure{Row: "container.remove.idle", Err: err}`},
 	{rule: "service.rule-info", op: "not of steps", file: "impl/gate/status.go",
 		old: `if rule == "" && errors.As(err, &ruled) {`, with: `if rule != "" && errors.As(err, &ruled) {`},
 }
