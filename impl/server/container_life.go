@@ -215,7 +215,7 @@ func (s *Server) ExecSync(ctx context.Context, req *runtimeapi.ExecSyncRequest) 
 		return nil, s.refusal("exec.timeout", spec.DeadlineExceeded, "", err)
 	}
 	if err != nil {
-		return nil, err
+		return nil, &gate.Ruled{Rule: "exec.missing", Err: err}
 	}
 	stdout, stderr := fit(res.Stdout, res.Stderr)
 	return &runtimeapi.ExecSyncResponse{Stdout: stdout, Stderr: stderr, ExitCode: res.ExitCode}, nil
