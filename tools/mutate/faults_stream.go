@@ -172,6 +172,8 @@ var faultsStream = []fault{
 `, with: ``},
 	{rule: "exec.missing", op: "exit code", file: "impl/runtime/exec.go",
 		old: `		return 0, r.notStarted(ctx, id, ps.ExitCode(), streams.said())`, with: `		return int32(ps.ExitCode()), nil`},
+	{rule: "exec.missing", op: "no rule", file: "impl/server/container_life.go",
+		old: `return nil, &gate.Ruled{Rule: "exec.missing", Err: err}`, with: `return nil, err`},
 	{rule: "exec.left", op: "left", file: "impl/server/recover.go",
 		old: `rt.EndExecs(id, e.Data.Process))`, with: `nil)`},
 	{rule: "exec.nothing-left", op: "files", file: "impl/runtime/exec.go",
