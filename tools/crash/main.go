@@ -94,7 +94,7 @@ func crashAll(ctx context.Context, t *target.T, only string) (bad int, err error
 			bad++
 			verdict = "FAILED: " + strings.ReplaceAll(err.Error(), "\n", "\n    ")
 		}
-		fmt.Printf("%-58s %5.1fs  %s\n", m.name, time.Since(begun).Seconds(), verdict)
+		fmt.Printf("%-76s %5.1fs  %s\n", m.name, time.Since(begun).Seconds(), verdict)
 		if ctx.Err() != nil {
 			break
 		}

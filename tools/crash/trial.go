@@ -22,12 +22,16 @@ const callBound = 30 * time.Second
 // A trial is one moment at which the daemon is killed.
 type trial struct {
 	name string
+	at   string // the moment's own name
 	plan string
 	undo bool // the moment is in the taking back of a call that fails
+	user bool // the pod has a user namespace
 }
 
 // moments generates the trials: each step of each plan, before and after its
-// effect, and before and after its undo where it has one.
+// effect, and before and after its undo where it has one. Containers are of a
+// pod with a user namespace, so that their mounts are mapped; plans of sandboxes
+// are tried with one and without.
 func moments() (all []trial) {
 	book := spec.Default()
 	for _, p := range book.Plans() {
@@ -38,13 +42,22 @@ func moments() (all []trial) {
 			for _, undo := range []bool{false, true} {
 				for _, after := range []bool{false, true} {
 					if !undo || s.Undo {
-						all = append(all, trial{moment.Name(p.Name, string(s.Name), undo, after), p.Name, undo})
+						all = append(all, trials(p, moment.Name(p.Name, string(s.Name), undo, after), undo)...)
 					}
 				}
 			}
 		}
 	}
 	return all
+}
+
+func trials(p *spec.Plan, at string, undo bool) []trial {
+	mapped := trial{name: at + " (user namespace)", at: at, plan: p.Name, undo: undo, user: true}
+	if p.Object == spec.Default().Container.Object {
+		mapped.name = at
+		return []trial{mapped}
+	}
+	return []trial{{name: at, at: at, plan: p.Name, undo: undo}, mapped}
 }
 
 // A world is what a trial has made before the daemon is killed.
@@ -84,11 +97,11 @@ func attempt(ctx context.Context, t *target.T, m trial) (err error) {
 		}
 		err = errors.Join(err, os.RemoveAll(order(t)), t.EndCase(context.WithoutCancel(ctx)))
 	}()
-	w := &world{t: t, pod: t.PodRequest(target.SharedPID())}
-	if book := spec.Default(); m.plan == book.CreateContainer.Name || m.plan == book.RemoveContainer.Name {
-		w.pod = t.PodRequest(target.UserNamespace(usersFrom, usersMany)) // so that mounts are mapped
-		w.volumes = true
+	opts := []target.PodOption{target.SharedPID()}
+	if m.user {
+		opts = append(opts, target.UserNamespace(usersFrom, usersMany))
 	}
+	w := &world{t: t, pod: t.PodRequest(opts...), volumes: m.user}
 	if err := w.prepare(ctx, m.plan); err != nil {
 		return fmt.Errorf("prepare: %w", err)
 	}
@@ -115,7 +128,7 @@ func (w *world) crash(ctx context.Context, m trial) error {
 		fault := w.t.Witness.Fault(lastStepFails)
 		defer w.t.Witness.Release(fault)
 	}
-	if err := os.WriteFile(order(w.t), []byte(m.name), 0o600); err != nil {
+	if err := os.WriteFile(order(w.t), []byte(m.at), 0o600); err != nil {
 		return err
 	}
 	if err := w.call(ctx, m.plan); err == nil {
