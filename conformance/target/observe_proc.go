@@ -23,6 +23,8 @@ type Process struct {
 	Cgroups   []string // paths, one per hierarchy
 }
 
+// String names the process for ever: what it does at the moment, but for being
+// dead, is not in it, so that snapshots can be compared.
 func (p Process) String() string {
 	what := strings.Join(p.Args, " ")
 	if what == "" {
@@ -31,7 +33,10 @@ func (p Process) String() string {
 	if len(what) > 200 {
 		what = what[:200] + "…"
 	}
-	return fmt.Sprintf("%d (state %c): %s", p.PID, p.State, what)
+	if p.State == 'Z' {
+		return fmt.Sprintf("%d (zombie): %s", p.PID, what)
+	}
+	return fmt.Sprintf("%d: %s", p.PID, what)
 }
 
 // InCgroup reports whether an element of one of the process's cgroup paths

@@ -27,11 +27,13 @@ const (
 	VarStreamURL         = "STREAM_URL"         // how long a stream's URL waits, as "1m"
 	VarStreamCert        = "STREAM_CERT"        // PEM files of the streams' certificate and key
 	VarStreamKey         = "STREAM_KEY"
-	VarPidsLimit         = "PIDS_LIMIT"   // of each container; "0" is none
-	VarCapabilities      = "CAPABILITIES" // of a container that asks for nothing, as `["KILL"]`
-	VarLogSizeMax        = "LOG_SIZE_MAX" // of each container's log, in bytes; "-1" is none
-	VarVolumes           = "VOLUMES"      // what becomes of those that images declare: "bind", "mkdir" or "ignore"
-	VarDaemon            = "DAEMON"       // path of the daemon's program
+	VarPidsLimit         = "PIDS_LIMIT"    // of each container; "0" is none
+	VarCapabilities      = "CAPABILITIES"  // of a container that asks for nothing, as `["KILL"]`
+	VarLogSizeMax        = "LOG_SIZE_MAX"  // of each container's log, in bytes; "-1" is none
+	VarVolumes           = "VOLUMES"       // what becomes of those that images declare: "bind", "mkdir" or "ignore"
+	VarDaemon            = "DAEMON"        // path of the daemon's program
+	VarCDIDir            = "CDI_DIR"       // where the daemon looks for CDI specs; it need not exist
+	VarPlainDevices      = "PLAIN_DEVICES" // "true": privileged containers on the privileged handler have no devices of the host
 )
 
 // Variables maps names to the values that ${NAME} in a profile stands for. The

@@ -1,7 +1,9 @@
 package server
 
 import (
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -16,10 +18,11 @@ import (
 // annotations. The specs are read anew: a device plugin may just have written
 // one.
 func (s *Server) injectDevices(config *specs.Spec, c *runtimeapi.ContainerConfig) error {
-	_, names, err := cdi.ParseAnnotations(c.GetAnnotations())
+	_, annotated, err := cdi.ParseAnnotations(c.GetAnnotations())
 	if err != nil {
 		return refusedCDI("config.annotations", err)
 	}
+	names := slices.Clone(annotated)
 	for _, d := range c.GetCDIDevices() {
 		if !slices.Contains(names, d.GetName()) {
 			names = append(names, d.GetName())
@@ -32,10 +35,25 @@ func (s *Server) injectDevices(config *specs.Spec, c *runtimeapi.ContainerConfig
 	if err != nil {
 		return fmt.Errorf("cdi: %w", err)
 	}
-	if _, err := cache.InjectDevices(config, names...); err != nil {
-		return refusedCDI("config.CDI_devices", err)
+	unknown, err := cache.InjectDevices(config, names...)
+	if err == nil {
+		return nil
 	}
-	return nil
+	field := "config.CDI_devices"
+	if len(unknown) > 0 && slices.Contains(annotated, unknown[0]) {
+		field = "config.annotations"
+	}
+	return refusedCDI(field, errors.Join(err, brokenSpecs(cache)))
+}
+
+// brokenSpecs says which specs could not be read: a device that is not found may
+// stand there.
+func brokenSpecs(cache *cdi.Cache) error {
+	var all []error
+	for _, path := range slices.Sorted(maps.Keys(cache.GetErrors())) {
+		all = append(all, cache.GetErrors()[path]...)
+	}
+	return errors.Join(all...)
 }
 
 func refusedCDI(field string, err error) error {

@@ -114,7 +114,7 @@ func resolveUser(root string, c *runtimeapi.ContainerConfig, img *imgspecv1.Imag
 			continue
 		}
 		if err != nil {
-			return oci.User{}, fmt.Errorf("the container's %w", err)
+			return oci.User{}, &oci.FieldError{Field: "config.image.image", Reason: "the image's files: " + err.Error()}
 		}
 		defer f.Close()
 		readers[i] = f
