@@ -175,7 +175,7 @@ var faultsStream = []fault{
 	{rule: "exec.missing", op: "no rule", file: "impl/server/container_life.go",
 		old: `return nil, &gate.Ruled{Rule: "exec.missing", Err: err}`, with: `return nil, err`},
 	{rule: "exec.left", op: "left", file: "impl/server/recover.go",
-		old: `rt.EndExecs(id, e.Data.Process))`, with: `nil)`},
+		old: `rt.EndExecs(id, e.Data.Process))`, with: `func() error { _ = rt; return nil }())`},
 	{rule: "exec.nothing-left", op: "files", file: "impl/runtime/exec.go",
 		old: `	defer os.RemoveAll(dir)
 	return r.exec(ctx, id, dir, streams)`, with: `	return r.exec(ctx, id, dir, streams)`},
