@@ -81,10 +81,22 @@ func Diff(before, after Snapshot) Leaks {
 	}
 	compare(before, after, false)
 	compare(after, before, true)
+	leaks = withoutExecs(leaks)
 	slices.SortFunc(leaks, func(a, b Leak) int {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Thing, b.Thing))
 	})
 	return leaks
+}
+
+// withoutExecs leaves processes out that are there before and after and execute
+// another program by now, as one does that a runtime has just started.
+func withoutExecs(all Leaks) Leaks {
+	pid := func(l Leak) string { before, _, _ := strings.Cut(l.Thing, ":"); return before }
+	return slices.DeleteFunc(slices.Clone(all), func(l Leak) bool {
+		return l.Kind == Processes && slices.ContainsFunc(all, func(other Leak) bool {
+			return other.Kind == Processes && other.Gone != l.Gone && pid(other) == pid(l)
+		})
+	})
 }
 
 const shownPerKind = 10

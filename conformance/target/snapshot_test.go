@@ -57,3 +57,14 @@ func TestParseStat(t *testing.T) {
 		assert.Error(t, err, bad)
 	}
 }
+
+func TestDiffKnowsAProcessThatExecutesAnotherProgram(t *testing.T) {
+	snapshot := func(processes ...string) Snapshot {
+		s := Snapshot{}
+		s.add(Processes, processes...)
+		return s
+	}
+	assert.Empty(t, Diff(snapshot("12: runc init"), snapshot("12: sleep 1")))
+	assert.Len(t, Diff(snapshot("12: runc init"), snapshot("12 (zombie): runc init")), 2)
+	assert.Len(t, Diff(snapshot("12: runc init"), snapshot("123: runc init")), 2)
+}
