@@ -86,7 +86,7 @@ func hostLeaks() map[string]planting {
 				p, err := readProcess(cmd.Process.Pid)
 				return err == nil && p.State == 'Z'
 			}, 5*time.Second, time.Millisecond)
-		}, Processes, "(state Z): [true]"},
+		}, Processes, "(zombie): [true]"},
 		"link": {func(t *testing.T, p place) {
 			bridge := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: p.bridge}}
 			require.NoError(t, netlink.LinkAdd(bridge))
