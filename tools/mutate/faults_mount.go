@@ -215,10 +215,9 @@ var faultsMount = []fault{
 	{rule: "container.process.text", op: "arguments may", file: "impl/oci/container.go",
 		old: `, "args": config.GetArgs(),`, with: `,`},
 	{rule: "container.status.stop-signal", op: "left out", file: "impl/server/container_status.go",
-		old: `		StopSignal: oci.CRISignal(d.StopWith),
-`, with: ``},
+		old: `StopSignal: oci.CRISignal(d.StopWith),`, with: `StopSignal: oci.CRISignal(0),`},
 	{rule: "container.status.stop-signal", op: "the config's alone", file: "impl/server/container_status.go",
-		old: `StopSignal: oci.CRISignal(d.StopWith),`, with: `StopSignal: c.GetStopSignal(),`},
+		old: `StopSignal: oci.CRISignal(d.StopWith),`, with: `StopSignal: max(c.GetStopSignal(), oci.CRISignal(0)),`},
 	{rule: "container.status.mounts", op: "left out", file: "impl/server/container_status.go",
 		old: `Mounts: c.GetMounts(), `, with: ``},
 }
