@@ -12,6 +12,7 @@ import (
 	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 )
@@ -109,12 +110,29 @@ func TestMonitorStuck(t *testing.T) {
 	mon, err := openProcess(p.MonitorPID, p.MonitorStart)
 	require.NoError(t, err)
 	defer mon.close()
+	stopped := func() bool {
+		s, err := readStat(p.MonitorPID)
+		return err == nil && s.state == 'T'
+	}
+	require.NoError(t, mon.signal(unix.SIGSTOP))
+	require.Eventually(t, stopped, 5*time.Second, time.Millisecond)
+	seen := make(chan Exit, 1)
+	go func() {
+		e, err := l.rt.Watch(l.ctx(), "c", p)
+		assert.NoError(t, err)
+		seen <- e
+	}()
+	// Watch wakes a monitor that a dead process has left asleep; one that
+	// sleeps again after that is stuck.
+	require.Eventually(t, func() bool { return !stopped() }, 5*time.Second, time.Millisecond)
 	require.NoError(t, mon.signal(unix.SIGSTOP))
 	require.NoError(t, l.rt.Kill(l.ctx(), "c", syscall.SIGKILL, false))
-	began := time.Now()
-	e := l.watch("c", p)
-	require.False(t, e.Known)
-	require.Less(t, time.Since(began), 5*time.Second)
+	select {
+	case e := <-seen:
+		require.False(t, e.Known)
+	case <-time.After(5 * time.Second):
+		t.Fatal("the watch waits for a monitor that is stuck")
+	}
 }
 
 func TestWatchAfterAReboot(t *testing.T) {
