@@ -28,6 +28,7 @@ const (
 	HostNamespaces Feature = "host-namespaces" // the runtime shares the host's kernel and can join its namespaces
 	Restart        Feature = "restart"         // the suite may stop and start the daemon
 	Witness        Feature = "witness"         // the suite's own runtime wrapper and CNI plugin are in place
+	OwnKernel      Feature = "own-kernel"      // its default runtime boots a kernel for each pod
 	Operations     Feature = "operations"      // it is configured, watched and told as docs/ describe
 	StorageRecords Feature = "storage-records" // sandboxes and containers are records of containers/storage
 )

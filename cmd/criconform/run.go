@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -13,7 +12,6 @@ import (
 	"ocid/conformance"
 	"ocid/conformance/report"
 	"ocid/conformance/target"
-	"ocid/fixtures/profiles"
 
 	"github.com/spf13/cobra"
 )
@@ -34,22 +32,8 @@ func (s *selection) flags(cmd *cobra.Command) {
 }
 
 func (s *selection) config() (conformance.Config, error) {
-	profile, err := loadProfile(s.profile)
+	profile, err := target.LoadProfile(s.profile)
 	return conformance.Config{Profile: profile, Rules: s.rules, Focus: s.focus, Kind: report.Kind(s.kind)}, err
-}
-
-// loadProfile reads the file, or the built-in profile of that name if there is
-// no such file.
-func loadProfile(name string) (target.Profile, error) {
-	profile, err := target.LoadProfile(name)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return profile, err
-	}
-	data, builtinErr := profiles.Files.ReadFile(name + ".toml")
-	if builtinErr != nil {
-		return profile, err
-	}
-	return target.ParseProfile(name, data)
 }
 
 type runFlags struct {

@@ -19,6 +19,7 @@ const (
 	FeatureHostPorts      Feature = "host-ports"      // port mappings reach the host
 	FeatureIPv6           Feature = "ipv6"            // pods get an IPv6 address too
 	FeatureStorageRecords Feature = "storage-records" // sandboxes and containers are records of containers/storage
+	FeatureOwnKernel      Feature = "own-kernel"      // the first handler boots a kernel for each pod
 	FeatureOperations     Feature = "operations"      // the daemon is configured, watched and told as ocid is
 	FeatureExactCodes     Feature = "exact-codes"     // refusals have the gRPC code that the probe names
 	FeatureRuleInfo       Feature = "rule-info"       // refusals carry google.rpc.ErrorInfo with the rule as reason
@@ -31,7 +32,7 @@ func Features() []Feature {
 	return []Feature{
 		FeatureRestart, FeatureWitness, FeatureHostNamespaces, FeatureHostNetwork, FeaturePrivileged,
 		FeatureHostPorts, FeatureIPv6, FeatureStorageRecords, FeatureExactCodes, FeatureRuleInfo,
-		FeatureUserNamespaces, FeatureHandlers, FeatureOperations,
+		FeatureUserNamespaces, FeatureHandlers, FeatureOperations, FeatureOwnKernel,
 	}
 }
 

@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
+
+	"ocid/fixtures/profiles"
 
 	"github.com/pelletier/go-toml/v2"
 )
@@ -17,6 +20,7 @@ import (
 // file. Texts may hold ${NAME}; see [Variables].
 type Profile struct {
 	Name       string            `toml:"name"`
+	Extends    string            `toml:"extends"` // built-in profile whose settings count where this one has none
 	Features   []Feature         `toml:"features"`
 	Endpoint   string            `toml:"endpoint"`    // unix socket of a daemon that runs already
 	Handlers   []string          `toml:"handlers"`    // runtime handlers by name, the default first
@@ -90,9 +94,15 @@ func (d Duration) or(v time.Duration) time.Duration {
 	return time.Duration(d)
 }
 
-// LoadProfile reads the profile file at path.
+// LoadProfile reads the profile file at path, or the built-in profile of that
+// name if there is no such file.
 func LoadProfile(path string) (Profile, error) {
 	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if builtin, berr := profiles.Files.ReadFile(path + ".toml"); berr == nil {
+			data, err = builtin, nil
+		}
+	}
 	if err != nil {
 		return Profile{}, fmt.Errorf("load profile: %w", err)
 	}
@@ -100,18 +110,41 @@ func LoadProfile(path string) (Profile, error) {
 }
 
 // ParseProfile decodes and checks a profile. An unknown key is an error that
-// names file, line and key; where names the file in errors.
+// names file, line and key; where names the file in errors. Tables of a profile
+// that it extends are merged, lists are replaced.
 func ParseProfile(where string, data []byte) (Profile, error) {
-	var p Profile
-	dec := toml.NewDecoder(bytes.NewReader(data))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&p); err != nil {
+	var head struct {
+		Extends string `toml:"extends"`
+	}
+	if err := toml.Unmarshal(data, &head); err != nil {
 		return Profile{}, fmt.Errorf("profile %s: %w", where, explain(err))
+	}
+	var p Profile
+	if head.Extends != "" {
+		base, err := profiles.Files.ReadFile(head.Extends + ".toml")
+		if err != nil {
+			return Profile{}, fmt.Errorf("profile %s: extends %q: %w", where, head.Extends, err)
+		}
+		if err := p.decode(base); err != nil {
+			return Profile{}, fmt.Errorf("profile %s: %w", head.Extends, err)
+		}
+	}
+	if err := p.decode(data); err != nil {
+		return Profile{}, fmt.Errorf("profile %s: %w", where, err)
 	}
 	if err := p.check(); err != nil {
 		return Profile{}, fmt.Errorf("profile %s: %w", where, err)
 	}
 	return p, nil
+}
+
+func (p *Profile) decode(data []byte) error {
+	dec := toml.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(p); err != nil {
+		return explain(err)
+	}
+	return nil
 }
 
 // explain turns the decoder's multi-line errors into one line each.

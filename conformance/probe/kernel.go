@@ -1,0 +1,258 @@
+package probe
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"ocid/conformance/target"
+
+	"github.com/containernetworking/plugins/pkg/ns"
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	"github.com/vishvananda/netlink"
+)
+
+// kernelLimit is the time limit of a case in which machines boot, possibly
+// under emulation.
+const kernelLimit = SpecTimeout(3 * time.Minute)
+
+// bootID is the boot ID of the kernel that a container runs on.
+func bootID(ctx context.Context, c *target.Container) string {
+	GinkgoHelper()
+	return c.Output(ctx, "cat", "/proc/sys/kernel/random/boot_id")
+}
+
+// hostBootID is the host's.
+func hostBootID() string {
+	GinkgoHelper()
+	id, err := target.BootID()
+	Expect(err).NotTo(HaveOccurred())
+	return id
+}
+
+// machines are the emulator's processes that serve a sandbox.
+func machines(t *target.T, pod *target.Pod) []target.Process {
+	GinkgoHelper()
+	return slices.DeleteFunc(t.Mentioning(pod.ID), func(p target.Process) bool { return !strings.HasPrefix(p.Comm, "qemu") })
+}
+
+// ownKernel skips the case on other daemons.
+func ownKernel() *target.T {
+	t := target.Current()
+	t.Need(target.FeatureOwnKernel)
+	return t
+}
+
+// "annotations on the OCI spec tell it the container type (sandbox or container)
+// and the sandbox, so that it knows whether to boot a VM or to add to one"
+// (design notes)
+var _ = Describe("The kernel of a pod on a VM runtime", func() {
+	It("is its own, and that of all its containers", target.Covers("kernel.own",
+		"annotation.cri.container-type", "annotation.cri.sandbox-id", "annotation.crio.container-type", "annotation.crio.sandbox-id"),
+		kernelLimit, func(ctx SpecContext) {
+			t := ownKernel()
+			one, other := t.Pod(ctx), t.Pod(ctx)
+			first := bootID(ctx, one.Run(ctx))
+			Expect(first).NotTo(Equal(hostBootID()), "the host's kernel")
+			Expect(bootID(ctx, one.Run(ctx))).To(Equal(first), "the second container of the pod")
+			Expect(bootID(ctx, other.Run(ctx))).NotTo(Or(Equal(first), Equal(hostBootID())), "another pod")
+		})
+
+	It("runs in one machine from the pod's start to its stop", target.Covers("kernel.one-machine"), kernelLimit, func(ctx SpecContext) {
+		t := ownKernel()
+		pod := t.Pod(ctx)
+		Expect(machines(t, pod)).To(HaveLen(1), "after RunPodSandbox")
+		c := pod.Run(ctx)
+		pod.Run(ctx)
+		Expect(machines(t, pod)).To(HaveLen(1), "with two containers")
+		Expect(c.Stop(ctx, 0)).To(Succeed())
+		Expect(c.Remove(ctx)).To(Succeed())
+		Expect(machines(t, pod)).To(HaveLen(1), "after a container's removal")
+		Expect(pod.Stop(ctx)).To(Succeed())
+		Expect(machines(t, pod)).To(BeEmpty(), "after StopPodSandbox")
+	})
+
+	It("writes into the container's layer", target.Covers("kernel.files"), kernelLimit, func(ctx SpecContext) {
+		t := ownKernel()
+		c := t.Running(ctx)
+		word := t.Fresh("word")
+		c.Output(ctx, "sh", "-c", "echo "+word+" > /written && sync")
+		found, err := filepath.Glob(filepath.Join(t.Var("ROOT"), "storage", "overlay", "*", "diff", "written"))
+		Expect(err).NotTo(HaveOccurred())
+		Expect(found).To(ContainElement(WithTransform(func(path string) string {
+			text, _ := os.ReadFile(path)
+			return strings.TrimSpace(string(text))
+		}, Equal(word))))
+	})
+})
+
+// "Each pod gets a persistent network namespace … passed to CNI before the
+// sandbox is created, so that a VM runtime can scan its interfaces when it
+// creates the VM." (design notes)
+var _ = Describe("The network of a pod on a VM runtime", func() {
+	It("leads to servers in the pod's kernel", target.Covers("kernel.network", "sandbox.run.netns", "sandbox.run.network", "sandbox.run.infra-create"),
+		kernelLimit, func(ctx SpecContext) {
+			t := ownKernel()
+			pod := t.Pod(ctx)
+			pod.Run(ctx, target.Shell(`while :; do echo from the pod | nc -l -p 7070; done`))
+			ip := pod.Status(ctx).GetNetwork().GetIp()
+			Eventually(ctx, func() (string, error) {
+				conn, err := net.DialTimeout("tcp", net.JoinHostPort(ip, "7070"), time.Second)
+				if err != nil {
+					return "", err
+				}
+				defer conn.Close()
+				text := make([]byte, 64)
+				n, err := conn.Read(text)
+				return string(text[:n]), err
+			}).WithTimeout(30 * time.Second).Should(Equal("from the pod\n"))
+			Expect(listeners(pinnedNetns(t, pod))).To(BeEmpty(), "in the namespace itself")
+		})
+
+	It("has the addresses and routes of CNI", target.Covers("kernel.addresses"), kernelLimit, func(ctx SpecContext) {
+		t := ownKernel()
+		pod := t.Pod(ctx)
+		c := pod.Run(ctx)
+		st := pod.Status(ctx).GetNetwork()
+		shown := c.Output(ctx, "ip", "addr", "show", "eth0")
+		Expect(shown).To(ContainSubstring("inet " + st.GetIp() + "/"))
+		for _, more := range st.GetAdditionalIps() {
+			Expect(shown).To(ContainSubstring("inet6 " + more.GetIp() + "/"))
+		}
+		var mac string
+		inNetns(pinnedNetns(t, pod), func() error {
+			link, err := netlink.LinkByName("eth0")
+			if err == nil {
+				mac = link.Attrs().HardwareAddr.String()
+			}
+			return err
+		})
+		Expect(shown).To(ContainSubstring("link/ether " + mac))
+		Expect(c.Output(ctx, "ip", "route")).To(MatchRegexp(`(?m)^default via ` + regexp.QuoteMeta(t.Var("GATEWAY"))))
+	})
+
+	It("is given up although interfaces are left in the namespace and addresses taken off it", target.Covers("kernel.cni-del"), kernelLimit, func(ctx SpecContext) {
+		t := ownKernel()
+		pod := t.Pod(ctx)
+		pod.Run(ctx)
+		ip := pod.Status(ctx).GetNetwork().GetIp()
+		inNetns(pinnedNetns(t, pod), func() error {
+			if err := netlink.LinkAdd(&netlink.Tuntap{LinkAttrs: netlink.LinkAttrs{Name: "foreign"}, Mode: netlink.TUNTAP_MODE_TAP}); err != nil {
+				return err
+			}
+			link, err := netlink.LinkByName("eth0")
+			if err != nil {
+				return err
+			}
+			addrs, err := netlink.AddrList(link, netlink.FAMILY_V4)
+			if err != nil {
+				return err
+			}
+			for _, a := range addrs {
+				if err := netlink.AddrDel(link, &a); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		Expect(pod.Status(ctx).GetNetwork().GetIp()).To(Equal(ip), "the address is CNI's word")
+		Expect(pod.Stop(ctx)).To(Succeed())
+		Expect(pod.Remove(ctx)).To(Succeed())
+	})
+})
+
+// inNetns does something inside a network namespace.
+func inNetns(netns string, do func() error) {
+	GinkgoHelper()
+	Expect(ns.WithNetNSPath(netns, func(ns.NetNS) error { return do() })).To(Succeed())
+}
+
+// listeners are the TCP sockets that listen in a network namespace.
+func listeners(netns string) (all []string) {
+	GinkgoHelper()
+	inNetns(netns, func() error {
+		for _, table := range []string{"/proc/thread-self/net/tcp", "/proc/thread-self/net/tcp6"} {
+			text, err := os.ReadFile(table)
+			if err != nil {
+				return err
+			}
+			for line := range strings.Lines(string(text)) {
+				if fields := strings.Fields(line); len(fields) > 3 && fields[3] == "0A" {
+					all = append(all, fields[1])
+				}
+			}
+		}
+		return nil
+	})
+	return all
+}
+
+// "If a privileged runtime is configured, it runs exactly the privileged ones;
+// the rest get the default (VM) runtime." (design notes)
+var _ = Describe("A VM runtime beside a privileged one", func() {
+	It("gets exactly the pods that are not privileged", target.Covers("kernel.privileged"), SpecTimeout(10*time.Minute), func(ctx SpecContext) {
+		t := ownKernel()
+		t.Need(target.FeatureRestart, target.FeatureHandlers)
+		var pods []*target.Pod
+		var first []*target.Container
+		for n := range 16 {
+			var opts []target.PodOption
+			for bit, o := range []target.PodOption{target.Privileged(), target.HostNetwork(), target.HostPID(), target.HostIPC()} {
+				if n&(1<<bit) != 0 {
+					opts = append(opts, o)
+				}
+			}
+			pod := t.Pod(ctx, opts...)
+			pods, first = append(pods, pod), append(first, pod.Run(ctx))
+		}
+		Expect(t.Restart(ctx, syscall.SIGTERM)).To(Succeed())
+		for n, pod := range pods {
+			onHost := Equal(hostBootID())
+			if n == 0 {
+				onHost = Not(onHost)
+			}
+			Expect(bootID(ctx, first[n])).To(onHost, fmt.Sprintf("combination %04b", n))
+			Expect(bootID(ctx, pod.Run(ctx))).To(Equal(bootID(ctx, first[n])), "a later container")
+		}
+	})
+})
+
+var _ = Describe("The virtual machine of a pod", func() {
+	It("takes the pod's readiness and its containers with it when it dies", target.Covers("kernel.dies"), kernelLimit, func(ctx SpecContext) {
+		t := ownKernel()
+		pod := t.Pod(ctx)
+		c := pod.Run(ctx)
+		all := machines(t, pod)
+		Expect(all).To(HaveLen(1))
+		Expect(syscall.Kill(all[0].PID, syscall.SIGKILL)).To(Succeed())
+		Eventually(ctx, func() any { return c.State(ctx) }).WithTimeout(20 * time.Second).Should(Equal(isExited))
+		Eventually(ctx, func() any { return pod.Status(ctx).GetState() }).WithTimeout(20 * time.Second).Should(Equal(notReady))
+		Expect(c.Remove(ctx)).To(Succeed())
+		Expect(pod.Stop(ctx)).To(Succeed())
+		Expect(pod.Remove(ctx)).To(Succeed())
+	})
+
+	It("lives through a restart of the daemon", target.Covers("kernel.restart"), kernelLimit, func(ctx SpecContext) {
+		t := ownKernel()
+		pod := t.Pod(ctx)
+		c := pod.Run(ctx)
+		before, id := machines(t, pod), bootID(ctx, c)
+		for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
+			Expect(t.Restart(ctx, sig)).To(Succeed())
+			Expect(bootID(ctx, c)).To(Equal(id))
+			Expect(bootID(ctx, pod.Run(ctx))).To(Equal(id), "a container added after "+sig.String())
+		}
+		Expect(machines(t, pod)).To(HaveLen(1))
+		Expect(machines(t, pod)[0].PID).To(Equal(before[0].PID))
+		Expect(c.Stop(ctx, 20)).To(Succeed())
+		Expect(c.Status(ctx).GetExitCode()).To(BeZero())
+	})
+})
