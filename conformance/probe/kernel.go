@@ -56,7 +56,7 @@ func ownKernel() *target.T {
 // (design notes)
 var _ = Describe("The kernel of a pod on a VM runtime", func() {
 	It("is its own, and that of all its containers", target.Covers("kernel.own",
-		"annotation.cri.container-type", "annotation.cri.sandbox-id", "annotation.crio.container-type", "annotation.crio.sandbox-id"),
+		"annotation.cri.type", "annotation.cri.sandbox-id", "annotation.crio.type", "annotation.crio.sandbox-id"),
 		kernelLimit, func(ctx SpecContext) {
 			t := ownKernel()
 			one, other := t.Pod(ctx), t.Pod(ctx)
