@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := build
 MAKEFLAGS += --no-print-directory
-.PHONY: run test lint build clean provision race conformance mutate sample coverage crash install
+.PHONY: run test lint build clean provision race conformance mutate sample coverage crash install vm
 
 # The only place where outside tools get their versions; crictl's is in
 # tools/clients/go.mod.
@@ -28,7 +28,7 @@ provision:
 	$(STEP) "provision" tools/provision.sh
 
 build: bin/crictl
-	$(STEP) "build" go build -o bin/ ./cmd/... ./fixtures/witness/cmd/...
+	$(STEP) "build" go build -o bin/ ./cmd/... ./fixtures/witness/cmd/... ./fixtures/vmruntime/cmd/...
 
 bin/crictl: tools/clients/go.mod tools/clients/go.sum
 	$(STEP) "build crictl" go build -C tools/clients -o $(CURDIR)/bin/crictl sigs.k8s.io/cri-tools/cmd/crictl
@@ -56,21 +56,27 @@ lint: bin/staticcheck bin/revive
 race:
 	$(STEP) "unit tests" env CGO_ENABLED=1 go test -race ./...
 
-conformance: build $(RUNC)
+# The kernel, the agent and the template of the virtual machines.
+VM_ASSETS := bin/.cache/vm
+
+vm: build
+	$(STEP) "virtual machine" bin/vmruntime --assets $(VM_ASSETS) assets --agent bin/vmagent
+
+conformance: build $(RUNC) $(filter vm,$(PROFILE))
 	$(STEP) "conformance $(PROFILE)" bin/criconform run --profile $(PROFILE) --daemon $(CURDIR)/bin/ocid $(if $(RUNC),--set RUNC=$(abspath $(RUNC)))
 
 # All mutants of all rules, or of one: make mutate RULE=container.stop.absent
-mutate: build
+mutate: build vm
 	$(STEP) "mutation" go run ./tools/mutate $(if $(RULE),--rule '$(RULE)')
 
 # One mutant in SAMPLE, other ones at each commit.
 SAMPLE ?= 6
-sample: build
+sample: build vm
 	$(STEP) "mutation, one in $(SAMPLE)" go run ./tools/mutate --sample $(SAMPLE) --seed "$(shell git rev-parse HEAD 2>/dev/null)"
 
 # All mutants, written down for SPEC.md.
 # With NEW=1 only of rules that are new or are broken in other ways than before.
-coverage: build
+coverage: build vm
 	$(STEP) "mutation" go run ./tools/mutate --update $(if $(NEW),--new)
 	$(STEP) "SPEC.md" go test ./spec -generate
 

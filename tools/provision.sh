@@ -5,7 +5,7 @@
 set -eu
 
 run='runc conmon containernetworking-plugins iptables iproute2 catatonit'
-test='docker-registry busybox-static e2fsprogs gcc libc6-dev pkg-config libseccomp-dev make dpkg-dev patch bzip2 xz-utils'
+test='docker-registry busybox-static e2fsprogs gcc libc6-dev pkg-config libseccomp-dev make dpkg-dev patch bzip2 xz-utils binutils qemu-system-x86'
 policy=/usr/sbin/policy-rc.d
 
 say() { echo "provision: $*"; }

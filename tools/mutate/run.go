@@ -274,7 +274,7 @@ func (r *runner) note(rep *report.Report) {
 func (r *runner) conform(ctx context.Context, j *job, daemon string, kind report.Kind) (*report.Report, error) {
 	out := filepath.Join(r.tmp, fmt.Sprintf("%p.json", j))
 	defer os.Remove(out)
-	args := []string{"run", "--quiet", "--profile", r.profile, "--daemon", daemon, "--bin-dir", r.bin, "--env", r.env,
+	args := []string{"run", "--quiet", "--profile", r.profileOf(j), "--daemon", daemon, "--bin-dir", r.bin, "--env", r.env,
 		"--kind", string(kind), "--report-json", out}
 	if len(j.mutants) == 1 {
 		args = append(args, "--fail-fast")
@@ -298,6 +298,15 @@ func (r *runner) conform(ctx context.Context, j *job, daemon string, kind report
 	}
 	rep := &report.Report{}
 	return rep, json.Unmarshal(data, rep)
+}
+
+// profileOf is where a job's rules can be seen: those about kernels of their own
+// on a runtime that boots some.
+func (r *runner) profileOf(j *job) string {
+	if r.rules[j.mutants[0].Rule].Feature == spec.OwnKernel {
+		return "vm"
+	}
+	return r.profile
 }
 
 // apply notes who is killed by what a report says, and returns how many are
