@@ -92,13 +92,13 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 // serve answers calls until ctx ends. Meanwhile it reads the configuration
 // anew when that changes, and tells the service manager how it is.
 func (d *daemon) serve(ctx context.Context) error {
-	served := make(chan error, 1)
-	go func() { served <- d.grpc.Serve(d.listener) }()
-	reloads, err := d.watchConfig()
+	reloads, err := d.watchConfig() // before anybody can know that the daemon is there
 	if err != nil {
 		return err
 	}
 	defer reloads.close()
+	served := make(chan error, 1)
+	go func() { served <- d.grpc.Serve(d.listener) }()
 	d.log.Info("serving", "socket", d.cfg.Listen)
 	d.notify(sdnotify.SdNotifyReady)
 	defer d.notify(sdnotify.SdNotifyStopping)
