@@ -62,8 +62,11 @@ VM_ASSETS := bin/.cache/vm
 vm: build
 	$(STEP) "virtual machine" bin/vmruntime --assets $(VM_ASSETS) assets --agent bin/vmagent
 
+# Parts of the suite that run side by side.
+JOBS ?= 2
+
 conformance: build $(RUNC) $(filter vm,$(PROFILE))
-	$(STEP) "conformance $(PROFILE)" bin/criconform run --profile $(PROFILE) --daemon $(CURDIR)/bin/ocid $(if $(RUNC),--set RUNC=$(abspath $(RUNC)))
+	$(STEP) "conformance $(PROFILE)" bin/criconform run --jobs $(JOBS) --profile $(PROFILE) --daemon $(CURDIR)/bin/ocid $(if $(RUNC),--set RUNC=$(abspath $(RUNC)))
 
 # All mutants of all rules, or of one: make mutate RULE=container.stop.absent
 mutate: build vm

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -86,13 +87,35 @@ func (p *plan) walk(known map[string]bool) error {
 			errs = append(errs, fmt.Errorf("two probes are named %q (%s)", c.Name, c.Location))
 		}
 		seen[c.Name] = true
-		if r.State == types.SpecStatePassed {
+		if r.State == types.SpecStatePassed && p.cfg.Part.has(r) {
 			p.cases = append(p.cases, c)
 			p.names[c.Name] = true
 		}
 	}
 	slices.SortFunc(p.cases, func(a, b Case) int { return cmp.Compare(a.Name, b.Name) })
 	return errors.Join(errs...)
+}
+
+// A Part is one of several parts of a run, which processes of their own run side
+// by side. The zero value is all of it.
+type Part struct {
+	Number int // from 0
+	Of     int
+}
+
+// has says whether a case belongs to the part. Cases that go on from one
+// another stay together.
+func (p Part) has(r ginkgo.SpecReport) bool {
+	if p.Of <= 1 {
+		return true
+	}
+	key := r.FullText()
+	if r.IsInOrderedContainer {
+		key = r.ContainerHierarchyTexts[0]
+	}
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(key))
+	return int(h.Sum32()%uint32(p.Of)) == p.Number
 }
 
 func caseOf(r ginkgo.SpecReport) Case {

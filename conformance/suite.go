@@ -41,6 +41,7 @@ type Config struct {
 	Focus    []string      // only probes whose name matches one of these regular expressions
 	Kind     report.Kind   // only probes of this kind; "" is all
 	FailFast bool          // stop at the first failure
+	Part     Part          // of what the above selects
 
 	Progress io.Writer // a line for each finished probe; nil is none
 	Ginkgo   io.Writer // Ginkgo's own output; nil is none
@@ -137,6 +138,9 @@ func (s *suite) register() {
 // beginCase looks at the host before the case, and has it compared when all
 // other clean-ups of the case are done.
 func (s *suite) beginCase(ctx context.Context) {
+	if !s.plan.selected(ginkgo.CurrentSpecReport()) {
+		ginkgo.Skip("another part of the run")
+	}
 	if err := s.target.BeginCase(ctx); err != nil {
 		ginkgo.Fail(err.Error())
 	}
@@ -168,8 +172,10 @@ func (s *suite) progress(r ginkgo.SpecReport) {
 func (s *suite) report() report.Report {
 	run := report.Run{
 		Profile: s.cfg.Profile.Name, Started: s.started, Duration: time.Since(s.started),
-		Rules: s.plan.rules, Deviations: s.cfg.Profile.Deviations, MustRun: s.cfg.Profile.MustRun,
-		Problems: problems(s.raw),
+		Rules: s.plan.rules, Deviations: s.cfg.Profile.Deviations, Problems: problems(s.raw),
+	}
+	if s.cfg.Part.Of <= 1 {
+		run.MustRun = s.cfg.Profile.MustRun
 	}
 	for _, f := range s.cfg.Profile.Features {
 		run.Features = append(run.Features, string(f))

@@ -42,6 +42,7 @@ type runFlags struct {
 	set                       []string
 	keep, failFast, quiet     bool
 	verbose                   bool
+	jobs, part                int
 }
 
 func runCommand() *cobra.Command {
@@ -61,6 +62,8 @@ func runCommand() *cobra.Command {
 	cmd.Flags().StringVar(&f.env, "env", "", "file written by criconform env: use its registry")
 	cmd.Flags().StringVar(&f.json, "report-json", "", "write the report here, as JSON")
 	cmd.Flags().BoolVar(&f.keep, "keep", false, "leave the work directory")
+	cmd.Flags().IntVar(&f.jobs, "jobs", 1, "run so many parts of the probes side by side, each with a daemon of its own")
+	cmd.Flags().IntVar(&f.part, "part", -1, "run this part of --jobs only, from 0, and no other")
 	cmd.Flags().BoolVar(&f.failFast, "fail-fast", false, "stop at the first failure")
 	cmd.Flags().BoolVarP(&f.quiet, "quiet", "q", false, "print the summary only")
 	cmd.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "print Ginkgo's output and the suite's own log, on standard error")
@@ -72,15 +75,29 @@ func (f *runFlags) run(out, errOut io.Writer) error {
 	if err != nil {
 		return err
 	}
-	var exit conformance.Exit
-	rep := conformance.Run(&exit, cfg)
+	rep, err := f.observe(cfg, errOut)
+	if err != nil {
+		return err
+	}
 	if err := f.write(out, rep); err != nil {
 		return err
 	}
-	if exit.Code() != 0 {
+	if !rep.Status.Good() {
 		return errFailed
 	}
 	return nil
+}
+
+// observe runs the probes, here or in parts.
+func (f *runFlags) observe(cfg conformance.Config, errOut io.Writer) (report.Report, error) {
+	if f.jobs > 1 && f.part < 0 {
+		return f.sideBySide(cfg, errOut)
+	}
+	if f.part >= 0 {
+		cfg.Part = conformance.Part{Number: f.part, Of: f.jobs}
+	}
+	var exit conformance.Exit
+	return conformance.Run(&exit, cfg), nil
 }
 
 func (f *runFlags) configure(errOut io.Writer) (conformance.Config, error) {

@@ -55,16 +55,14 @@ func ownKernel() *target.T {
 // and the sandbox, so that it knows whether to boot a VM or to add to one"
 // (design notes)
 var _ = Describe("The kernel of a pod on a VM runtime", func() {
-	It("is its own, and that of all its containers", target.Covers("kernel.own",
-		"annotation.cri.type", "annotation.cri.sandbox-id", "annotation.crio.type", "annotation.crio.sandbox-id"),
-		kernelLimit, func(ctx SpecContext) {
-			t := ownKernel()
-			one, other := t.Pod(ctx), t.Pod(ctx)
-			first := bootID(ctx, one.Run(ctx))
-			Expect(first).NotTo(Equal(hostBootID()), "the host's kernel")
-			Expect(bootID(ctx, one.Run(ctx))).To(Equal(first), "the second container of the pod")
-			Expect(bootID(ctx, other.Run(ctx))).NotTo(Or(Equal(first), Equal(hostBootID())), "another pod")
-		})
+	It("is its own, and that of all its containers", target.Covers("kernel.own"), kernelLimit, func(ctx SpecContext) {
+		t := ownKernel()
+		one, other := t.Pod(ctx), t.Pod(ctx)
+		first := bootID(ctx, one.Run(ctx))
+		Expect(first).NotTo(Equal(hostBootID()), "the host's kernel")
+		Expect(bootID(ctx, one.Run(ctx))).To(Equal(first), "the second container of the pod")
+		Expect(bootID(ctx, other.Run(ctx))).NotTo(Or(Equal(first), Equal(hostBootID())), "another pod")
+	})
 
 	It("runs in one machine from the pod's start to its stop", target.Covers("kernel.one-machine"), kernelLimit, func(ctx SpecContext) {
 		t := ownKernel()
@@ -98,24 +96,23 @@ var _ = Describe("The kernel of a pod on a VM runtime", func() {
 // sandbox is created, so that a VM runtime can scan its interfaces when it
 // creates the VM." (design notes)
 var _ = Describe("The network of a pod on a VM runtime", func() {
-	It("leads to servers in the pod's kernel", target.Covers("kernel.network", "sandbox.run.netns", "sandbox.run.network", "sandbox.run.infra-create"),
-		kernelLimit, func(ctx SpecContext) {
-			t := ownKernel()
-			pod := t.Pod(ctx)
-			pod.Run(ctx, target.Shell(`while :; do echo from the pod | nc -l -p 7070; done`))
-			ip := pod.Status(ctx).GetNetwork().GetIp()
-			Eventually(ctx, func() (string, error) {
-				conn, err := net.DialTimeout("tcp", net.JoinHostPort(ip, "7070"), time.Second)
-				if err != nil {
-					return "", err
-				}
-				defer conn.Close()
-				text := make([]byte, 64)
-				n, err := conn.Read(text)
-				return string(text[:n]), err
-			}).WithTimeout(30 * time.Second).Should(Equal("from the pod\n"))
-			Expect(listeners(pinnedNetns(t, pod))).To(BeEmpty(), "in the namespace itself")
-		})
+	It("leads to servers in the pod's kernel", target.Covers("kernel.network"), kernelLimit, func(ctx SpecContext) {
+		t := ownKernel()
+		pod := t.Pod(ctx)
+		pod.Run(ctx, target.Shell(`while :; do echo from the pod | nc -l -p 7070; done`))
+		ip := pod.Status(ctx).GetNetwork().GetIp()
+		Eventually(ctx, func() (string, error) {
+			conn, err := net.DialTimeout("tcp", net.JoinHostPort(ip, "7070"), time.Second)
+			if err != nil {
+				return "", err
+			}
+			defer conn.Close()
+			text := make([]byte, 64)
+			n, err := conn.Read(text)
+			return string(text[:n]), err
+		}).WithTimeout(30 * time.Second).Should(Equal("from the pod\n"))
+		Expect(listeners(pinnedNetns(t, pod))).To(BeEmpty(), "in the namespace itself")
+	})
 
 	It("has the addresses and routes of CNI", target.Covers("kernel.addresses"), kernelLimit, func(ctx SpecContext) {
 		t := ownKernel()
