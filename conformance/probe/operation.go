@@ -82,6 +82,7 @@ var _ = Describe("The metrics endpoint", func() {
 			HaveKeyWithValue(`ocid_refusals_total{call="ContainerStatus",rule="container.status.absent"}`, 1.0),
 			HaveKeyWithValue(`ocid_step_duration_seconds{outcome="ok",plan="RunPodSandbox",step="netns"}`, 1.0),
 			HaveKeyWithValue(`ocid_sandboxes{state="Ready"}`, 1.0),
+			HaveKeyWithValue("ocid_image_pulls", 0.0), HaveKey("ocid_image_pull_bytes_total"),
 			HaveKey("process_resident_memory_bytes"),
 		))
 	})

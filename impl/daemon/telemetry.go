@@ -20,8 +20,11 @@ func (d *daemon) openTelemetry(ctx context.Context) (err error) {
 	return nil
 }
 
-// showObjects makes what the server holds gauges.
+// showObjects makes what the server holds, and what it pulls, visible.
 func (d *daemon) showObjects() {
 	d.telemetry.Objects("sandbox", "sandboxes", d.server.SandboxStates)
 	d.telemetry.Objects("container", "containers", d.server.ContainerStates)
+	images := d.server.Images
+	d.telemetry.Gauge("ocid_image_pulls", "Pulls of images in flight.", func() float64 { return float64(len(images.Pulls())) })
+	d.telemetry.Counter("ocid_image_pull_bytes_total", "Bytes that pulls of images have received.", func() float64 { return float64(images.Totals().Bytes) })
 }

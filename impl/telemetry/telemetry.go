@@ -113,6 +113,11 @@ func (t *Telemetry) Gauge(name, help string, value func() float64) {
 	t.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
 }
 
+// Counter makes a number that only grows a counter.
+func (t *Telemetry) Counter(name, help string, value func() float64) {
+	t.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, value))
+}
+
 // gauges is a family of gauges that are counted when they are read.
 type gauges struct {
 	desc  *prometheus.Desc
