@@ -100,7 +100,7 @@ func lookAtSandbox(ctx context.Context, s *subject) (spec.States, proto.Message)
 		return spec.Absent | spec.Creating, nil
 	}
 	Expect(err).NotTo(HaveOccurred(), "PodSandboxStatus")
-	resp.Timestamp = 0 // of the answer, not of the sandbox
+	resp.Timestamp, resp.ContainersStatuses = 0, nil // of the answer, and of others
 	if resp.GetStatus().GetState() == runtimeapi.PodSandboxState_SANDBOX_READY {
 		return spec.Ready, resp
 	}

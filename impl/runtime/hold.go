@@ -19,6 +19,7 @@ const (
 	stopGrace = 10 * time.Millisecond  // for a process to stop
 	stopLook  = 20 * time.Microsecond  // between two looks at whether it has
 	lineRetry = 500 * time.Microsecond // between two tries to find a monitor between two lines
+	emptyTime = 100 * time.Millisecond // for which only empty pipes count as whole lines
 )
 
 // betweenLines calls do at a moment at which a monitor has read nothing that it
@@ -30,11 +31,12 @@ const (
 func betweenLines(ctx context.Context, mon *pidfd, monitor int, log string, do func() error) error {
 	ctx, cancel := context.WithTimeout(ctx, lineGrace)
 	defer cancel()
+	begin := time.Now()
 	for {
 		if err := mon.signal(unix.SIGSTOP); err != nil {
 			return err
 		}
-		if idle(monitor, log) || ctx.Err() != nil {
+		if idle(monitor, log, time.Since(begin) < emptyTime) || ctx.Err() != nil {
 			return errors.Join(do(), mon.signal(unix.SIGCONT))
 		}
 		if err := mon.signal(unix.SIGCONT); err != nil {
@@ -45,15 +47,17 @@ func betweenLines(ctx context.Context, mon *pidfd, monitor int, log string, do f
 }
 
 // idle says whether a monitor that is being stopped waits for something to do,
-// will read whole lines if any, and has written whole lines.
-func idle(monitor int, log string) bool {
+// will read whole lines if any, and has written whole lines. Whole lines in a
+// pipe can grow by a part of one before the monitor reads them, so nothing at
+// all is better; but a container that writes without a pause never leaves that.
+func idle(monitor int, log string, empty bool) bool {
 	if !stopped(monitor) || !polls(monitor) {
 		return false
 	}
 	if tail, err := readTail(log); err != nil || unfinished(tail) {
 		return false
 	}
-	return !slices.ContainsFunc(descriptors(monitor), func(d descriptor) bool { return d.outputPipe() && d.breaksOff() })
+	return !slices.ContainsFunc(descriptors(monitor), func(d descriptor) bool { return d.outputPipe() && d.breaksOff(empty) })
 }
 
 // stopped waits for a process to stop, for which there is no event but its
@@ -130,9 +134,9 @@ func (d descriptor) access() int {
 	return flags & unix.O_ACCMODE
 }
 
-// breaksOff says whether what stands in a pipe of an output ends inside a line.
-// It looks without taking anything.
-func (d descriptor) breaksOff() bool {
+// breaksOff says whether what stands in a pipe of an output ends inside a line,
+// or with empty whether anything does. It looks without taking anything.
+func (d descriptor) breaksOff(empty bool) bool {
 	var p [2]int
 	if err := unix.Pipe2(p[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
 		return true
@@ -150,7 +154,7 @@ func (d descriptor) breaksOff() bool {
 		}
 		return err
 	})
-	return err != nil || n > 0 && buf[n-1] != '\n'
+	return err != nil || n > 0 && (empty || buf[n-1] != '\n')
 }
 
 // onPipe opens a pipe without reading from it.
