@@ -59,9 +59,10 @@ func (s *Server) sandboxInfo(verbose bool, e ledger.Entry[Sandbox]) map[string]s
 		return nil
 	}
 	return verboseInfo(map[string]any{
-		"pid": e.Data.Infra.PID, "config": e.Data.Config.M, "runtimeHandler": e.Data.Handler, "state": e.State.String(), "handler": e.Data.Handler, "privileged": e.Data.Privileged, "infra": e.Data.Infra,
+		"pid": e.Data.Infra.PID, "config": e.Data.Config.M, "runtimeHandler": e.Data.Handler, "state": e.State.String(),
+		"privileged": e.Data.Privileged, "infra": e.Data.Infra,
 		"netns": s.netnsPath(e.ID), "netnsOpen": e.Data.NetNSOpen, "network": e.Data.Attachment,
-		"overhead": e.Data.Config.M.GetLinux().GetOverhead(), "resources": e.Data.Config.M.GetLinux().GetResources(), "journal": e.Journal,
+		"journal": e.Journal,
 	})
 }
 

@@ -106,7 +106,7 @@ var faultsResource = []fault{
 	}
 	return err`},
 	{rule: "sandbox.update.kept", op: "not shown", file: "impl/server/sandbox_status.go",
-		old: `e.Data.Config.M.GetLinux().GetResources(), "journal"`, with: `nil, "journal"`},
+		old: `"config": e.Data.Config.M,`, with: `"config": nil,`},
 
 	{rule: "container.log.reopen", op: "does nothing", file: "impl/server/log.go",
 		old: `	if e.Data.LogPath != "" {`, with: `	if e.Data.LogPath == "" {`},
