@@ -2,6 +2,7 @@ package derived
 
 import (
 	"context"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -25,44 +26,14 @@ func containerKit() kit {
 	return kit{
 		life:  book().Container,
 		drive: driveContainer,
-		calls: map[spec.Event]func(context.Context, *subject) (string, error){
+		calls: with(containerCalls(), map[spec.Event]func(context.Context, *subject) (string, error){
 			spec.CreateContainer: func(ctx context.Context, s *subject) (string, error) { return create(ctx, s.t, s.create) },
 			spec.CreateOther:     func(ctx context.Context, s *subject) (string, error) { return create(ctx, s.t, s.createOther) },
 			spec.StartContainer:  startContainer,
 			spec.StopContainer:   stopContainer,
 			spec.RemoveContainer: removeContainer,
-			spec.ContainerStats: func(ctx context.Context, s *subject) (string, error) {
-				_, err := s.t.Runtime.ContainerStats(ctx, &runtimeapi.ContainerStatsRequest{ContainerId: s.id})
-				return "", err
-			},
-			spec.ContainerStatus: func(ctx context.Context, s *subject) (string, error) {
-				_, err := s.t.Runtime.ContainerStatus(ctx, &runtimeapi.ContainerStatusRequest{ContainerId: s.id})
-				return "", err
-			},
-			spec.ExecSync: func(ctx context.Context, s *subject) (string, error) {
-				_, err := s.t.Runtime.ExecSync(ctx, &runtimeapi.ExecSyncRequest{ContainerId: s.id, Cmd: []string{"true"}, Timeout: 5})
-				return "", err
-			},
-			spec.UpdateContainer: func(ctx context.Context, s *subject) (string, error) {
-				_, err := s.t.Runtime.UpdateContainerResources(ctx, &runtimeapi.UpdateContainerResourcesRequest{
-					ContainerId: s.id, Linux: &runtimeapi.LinuxContainerResources{CpuShares: 500},
-				})
-				return "", err
-			},
-			spec.ReopenLog: func(ctx context.Context, s *subject) (string, error) {
-				_, err := s.t.Runtime.ReopenContainerLog(ctx, &runtimeapi.ReopenContainerLogRequest{ContainerId: s.id})
-				return "", err
-			},
-			spec.Exec: func(ctx context.Context, s *subject) (string, error) {
-				_, err := s.t.Runtime.Exec(ctx, &runtimeapi.ExecRequest{ContainerId: s.id, Cmd: []string{"true"}, Stdout: true})
-				return "", err
-			},
-			spec.Attach: func(ctx context.Context, s *subject) (string, error) {
-				_, err := s.t.Runtime.Attach(ctx, &runtimeapi.AttachRequest{ContainerId: s.id, Stdout: true})
-				return "", err
-			},
 			spec.SandboxStops: func(ctx context.Context, s *subject) (string, error) { return "", s.pod.Stop(ctx) },
-		},
+		}),
 		silent: map[spec.Event]func(context.Context, *subject){
 			spec.ContainerExited: func(ctx context.Context, s *subject) { killAll(ctx, s.t, s.id) },
 		},
@@ -87,6 +58,49 @@ func containerKit() kit {
 			spec.ContainerExited: spec.Absent | spec.Exited, // no process is left there
 		},
 	}
+}
+
+// containerCalls are the calls about a container that is there, of which they take
+// the ID alone.
+func containerCalls() map[spec.Event]func(context.Context, *subject) (string, error) {
+	return map[spec.Event]func(context.Context, *subject) (string, error){
+		spec.ContainerStats: func(ctx context.Context, s *subject) (string, error) {
+			_, err := s.t.Runtime.ContainerStats(ctx, &runtimeapi.ContainerStatsRequest{ContainerId: s.id})
+			return "", err
+		},
+		spec.ContainerStatus: func(ctx context.Context, s *subject) (string, error) {
+			_, err := s.t.Runtime.ContainerStatus(ctx, &runtimeapi.ContainerStatusRequest{ContainerId: s.id})
+			return "", err
+		},
+		spec.ExecSync: func(ctx context.Context, s *subject) (string, error) {
+			_, err := s.t.Runtime.ExecSync(ctx, &runtimeapi.ExecSyncRequest{ContainerId: s.id, Cmd: []string{"true"}, Timeout: 5})
+			return "", err
+		},
+		spec.UpdateContainer: func(ctx context.Context, s *subject) (string, error) {
+			_, err := s.t.Runtime.UpdateContainerResources(ctx, &runtimeapi.UpdateContainerResourcesRequest{
+				ContainerId: s.id, Linux: &runtimeapi.LinuxContainerResources{CpuShares: 500},
+			})
+			return "", err
+		},
+		spec.ReopenLog: func(ctx context.Context, s *subject) (string, error) {
+			_, err := s.t.Runtime.ReopenContainerLog(ctx, &runtimeapi.ReopenContainerLogRequest{ContainerId: s.id})
+			return "", err
+		},
+		spec.Exec: func(ctx context.Context, s *subject) (string, error) {
+			_, err := s.t.Runtime.Exec(ctx, &runtimeapi.ExecRequest{ContainerId: s.id, Cmd: []string{"true"}, Stdout: true})
+			return "", err
+		},
+		spec.Attach: func(ctx context.Context, s *subject) (string, error) {
+			_, err := s.t.Runtime.Attach(ctx, &runtimeapi.AttachRequest{ContainerId: s.id, Stdout: true})
+			return "", err
+		},
+	}
+}
+
+// with joins two tables of calls.
+func with(a, b map[spec.Event]func(context.Context, *subject) (string, error)) map[spec.Event]func(context.Context, *subject) (string, error) {
+	maps.Copy(a, b)
+	return a
 }
 
 func create(ctx context.Context, t *target.T, req *runtimeapi.CreateContainerRequest) (string, error) {
