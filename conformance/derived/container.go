@@ -32,7 +32,7 @@ func containerKit() kit {
 			spec.StartContainer:  startContainer,
 			spec.StopContainer:   stopContainer,
 			spec.RemoveContainer: removeContainer,
-			spec.SandboxStops: func(ctx context.Context, s *subject) (string, error) { return "", s.pod.Stop(ctx) },
+			spec.SandboxStops:    func(ctx context.Context, s *subject) (string, error) { return "", s.pod.Stop(ctx) },
 		}),
 		silent: map[spec.Event]func(context.Context, *subject){
 			spec.ContainerExited: func(ctx context.Context, s *subject) { killAll(ctx, s.t, s.id) },
