@@ -30,8 +30,6 @@ var faultsMount = []fault{
 `},
 	{rule: "mount.source", op: "nodev", file: "impl/oci/bind.go",
 		old: `accessOption(m)}, m.GetMountOptions()...)`, with: `accessOption(m), "nodev"}, m.GetMountOptions()...)`},
-	{rule: "mount.relabel", op: "asked of the runtime", file: "impl/oci/bind.go",
-		old: `accessOption(m)}, m.GetMountOptions()...)`, with: `accessOption(m)}, append([]string{"context=z"}[:map[bool]int{true: 1}[m.GetSelinuxRelabel()]], m.GetMountOptions()...)...)`},
 	{rule: "mount.relabel", op: "refused", file: "impl/server/mounts.go",
 		old: `	if err := mappedAsPod(m, pod); err != nil {`, with: `	if m.GetSelinuxRelabel() {
 		return errors.New("no SELinux here")
