@@ -19,7 +19,7 @@ var faultsDevices = []fault{
 	if err != nil {
 		return User{}, invalid(field, "%v", err)
 	}`, with: `	who, err := files.lookup(spec)
-	if err != nil && field == "config.image.image" {
+	if err != nil && field != securityField+"run_as_username" {
 		who, err = files.lookup("0")
 	}
 	if err != nil {
