@@ -216,7 +216,7 @@ var faultsDevices = []fault{
 	{rule: "security.dns.refused", op: "empty ones are taken", file: "impl/server/refuse.go",
 		old: `			if text == "" || strings`, with: `			if strings`},
 	{rule: "security.dns.refused", op: "spaces alone", file: "impl/server/refuse.go",
-		old: `return unicode.IsSpace(r) || r == 0 }`, with: `return r == ' ' }`},
+		old: `return unicode.IsSpace(r) || r == 0 }`, with: `return r == ' ' && unicode.IsSpace(r) }`},
 	{rule: "security.dns.refused", op: "a NUL byte is taken", file: "impl/server/refuse.go",
 		old: `unicode.IsSpace(r) || r == 0`, with: `unicode.IsSpace(r)`},
 	{rule: "security.dns.refused", op: "options are not looked at", file: "impl/server/refuse.go",
