@@ -14,17 +14,6 @@ var faultsDevices = []fault{
 		old: `		if len(data) > maxUserFile {`, with: `		if len(data) > 2*maxUserFile {`},
 	{rule: "security.user.refused", op: "files of any kind", file: "impl/server/security.go",
 		old: `	if err == nil && !info.Mode().IsRegular() {`, with: `	if err == nil && info.Mode().IsDir() {`},
-	{rule: "security.user.refused", op: "an unknown user is root", file: "impl/oci/user.go",
-		old: `	who, err := files.lookup(spec)
-	if err != nil {
-		return User{}, invalid(field, "%v", err)
-	}`, with: `	who, err := files.lookup(spec)
-	if err != nil && field != securityField+"run_as_username" {
-		who, err = files.lookup("0")
-	}
-	if err != nil {
-		return User{}, invalid(field, "%v", err)
-	}`},
 	{rule: "security.user.links", op: "lead to the node", file: "impl/server/security.go",
 		old: `name, unix.RESOLVE_IN_ROOT)`, with: `name, 0)`},
 	{rule: "security.user.links", op: "not followed", file: "impl/server/security.go",
