@@ -65,7 +65,7 @@ func runCommand() *cobra.Command {
 	cmd.Flags().IntVar(&f.jobs, "jobs", 1, "run so many parts of the probes side by side, each with a daemon of its own")
 	cmd.Flags().IntVar(&f.part, "part", -1, "run this part of --jobs only, from 0, and no other")
 	cmd.Flags().BoolVar(&f.failFast, "fail-fast", false, "stop at the first failure")
-	cmd.Flags().BoolVarP(&f.quiet, "quiet", "q", false, "print the summary only")
+	cmd.Flags().BoolVarP(&f.quiet, "quiet", "q", false, "print what failed, and the summary")
 	cmd.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "print Ginkgo's output and the suite's own log, on standard error")
 	return cmd
 }
@@ -169,7 +169,7 @@ func (f *runFlags) write(out io.Writer, rep report.Report) error {
 		}
 	}
 	if f.quiet {
-		_, err := fmt.Fprintln(out, report.Summary(rep))
+		_, err := io.WriteString(out, report.Verdict(rep))
 		return err
 	}
 	return report.Text(out, rep)

@@ -138,10 +138,7 @@ func writeCDI(t *target.T, edits map[string]any, devices ...cdiDevice) {
 
 func writeCDIFile(t *target.T, name, content string) {
 	GinkgoHelper()
-	dir := t.Var(target.VarCDIDir)
-	if dir == "" {
-		Skip("unsupported: variable " + target.VarCDIDir)
-	}
+	dir := t.NeedVariable(target.VarCDIDir)
 	Expect(os.MkdirAll(dir, 0o755)).To(Succeed())
 	path := filepath.Join(dir, name)
 	Expect(os.WriteFile(path, []byte(content), 0o644)).To(Succeed())

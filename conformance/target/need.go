@@ -66,6 +66,16 @@ func (t *T) Need(features ...Feature) {
 	}
 }
 
+// NeedVariable returns the value of a variable of the profile; without one the
+// case is unsupported.
+func (t *T) NeedVariable(name string) string {
+	ginkgo.GinkgoHelper()
+	if t.effective()[name] == "" {
+		unsupported("variable " + name)
+	}
+	return t.Var(name)
+}
+
 func unsupported(what string) {
 	ginkgo.GinkgoHelper()
 	ginkgo.Skip(unsupportedStart + what)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -58,21 +59,10 @@ func lookMachine(_ context.Context, q Request, r *report) {
 	}
 	r.ok("cgroup %s, driver %s, controllers: %s", version, q.Config.CgroupDriver(), strings.Join(controllers, " "))
 	for _, need := range []string{"cpu", "memory", "pids"} {
-		if !contains(controllers, need) {
+		if !slices.Contains(controllers, need) {
 			r.warn("cgroup controller %q is missing: its limits can't be set", need)
 		}
 	}
-}
-
-func contains(list []string, want string) bool {
-	for _, s := range list {
-		for _, one := range strings.Split(s, ",") {
-			if one == want {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 func lookRuntimes(ctx context.Context, q Request, r *report) {

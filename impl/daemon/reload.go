@@ -16,12 +16,6 @@ import (
 // programs write a file in several steps.
 const settle = 200 * time.Millisecond
 
-// Where containers/image looks for registries when nothing else is said.
-const (
-	registriesConf    = "/etc/containers/registries.conf"
-	registriesConfDir = "/etc/containers/registries.conf.d"
-)
-
 // reloads says when the configuration has to be read again, and why.
 type reloads struct {
 	due   chan string
@@ -69,13 +63,7 @@ func (d *daemon) watchConfig() (*reloads, error) {
 
 // configPaths are the files of the daemon and of the registries.
 func (d *daemon) configPaths() []string {
-	or := func(path, system string) string {
-		if path == "" {
-			return system
-		}
-		return path
-	}
-	return append(d.from.Paths(), or(d.cfg.Image.RegistriesConf, registriesConf), or(d.cfg.Image.RegistriesConfDir, registriesConfDir))
+	return append(d.from.Paths(), d.server.Images.ConfigPaths()...)
 }
 
 // reload puts in force what a running daemon can take. A configuration with an

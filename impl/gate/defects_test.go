@@ -18,13 +18,13 @@ import (
 func TestUnimplementedStaysUnimplemented(t *testing.T) {
 	g, _ := newGate()
 	var server runtimeapi.UnimplementedRuntimeServiceServer
-	_, err := g.Unary(t.Context(), &runtimeapi.ContainerStatsRequest{}, &grpc.UnaryServerInfo{FullMethod: "/runtime.v1.RuntimeService/ContainerStats"},
+	_, err := g.Unary(t.Context(), &runtimeapi.CheckpointContainerRequest{}, &grpc.UnaryServerInfo{FullMethod: "/runtime.v1.RuntimeService/CheckpointContainer"},
 		func(ctx context.Context, req any) (any, error) {
-			return server.ContainerStats(ctx, req.(*runtimeapi.ContainerStatsRequest))
+			return server.CheckpointContainer(ctx, req.(*runtimeapi.CheckpointContainerRequest))
 		})
 	s, _ := status.FromError(err)
 	require.Equal(t, codes.Unimplemented, s.Code())
-	require.Equal(t, "method ContainerStats not implemented", s.Message())
+	require.Equal(t, "method CheckpointContainer not implemented", s.Message())
 	require.Equal(t, "service.unimplemented", reasonOf(t, s))
 }
 

@@ -6,42 +6,17 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
-	"os"
-	"os/signal"
 	"path/filepath"
 	"time"
 
 	"ocid/tools/rig"
-
-	"golang.org/x/sys/unix"
 )
 
-func main() {
-	bin := flag.String("bin", "bin", "directory of ocid and crictl")
-	runtime := flag.String("runtime", "runc", "OCI runtime: a name looked up in $PATH, or a path")
-	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
-	err := run(ctx, *bin, *runtime)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "crictl:", err)
-		os.Exit(1)
-	}
-}
+func main() { rig.Main("crictl", run) }
 
-func run(ctx context.Context, bin, runtime string) (err error) {
-	if err := rig.Root(); err != nil {
-		return err
-	}
-	if bin, err = filepath.Abs(bin); err != nil {
-		return err
-	}
-	if runtime, err = rig.Runtime(runtime); err != nil {
-		return err
-	}
-	t, err := rig.Start(ctx, rig.Options{Daemon: filepath.Join(bin, "ocid"), Runtime: runtime})
+func run(ctx context.Context, p rig.Programs) (err error) {
+	t, err := rig.Start(ctx, rig.Options{Daemon: p.Daemon(), Runtime: p.Runtime})
 	if err != nil {
 		return err
 	}
@@ -50,7 +25,7 @@ func run(ctx context.Context, bin, runtime string) (err error) {
 	if err != nil {
 		return err
 	}
-	s := &session{T: t, program: filepath.Join(bin, "crictl"), dir: t.Work(), used: map[string]bool{}}
+	s := &session{T: t, program: filepath.Join(p.Bin, "crictl"), dir: t.Work(), used: map[string]bool{}}
 	if err := s.configure(); err != nil {
 		return err
 	}
@@ -61,7 +36,7 @@ func run(ctx context.Context, bin, runtime string) (err error) {
 		fmt.Println(l)
 	}
 	if failed > 0 {
-		log := filepath.Join(bin, "crictl-ocid.log")
+		log := filepath.Join(p.Bin, "crictl-ocid.log")
 		return errors.Join(fmt.Errorf("%d failures; the daemon's log: %s", failed, log), rig.KeepLog(t, log), err)
 	}
 	return err

@@ -27,7 +27,7 @@ func (l *lab) critest(ctx context.Context, t *target.T, m mode, name string) err
 	ctx, cancel := context.WithTimeout(ctx, runBound)
 	defer cancel()
 	program := filepath.Join(l.dir, "critest.test") // the ginkgo command wants that ending
-	if err := os.Symlink(filepath.Join(l.bin, "critest"), program); err != nil && !errors.Is(err, os.ErrExist) {
+	if err := os.Symlink(filepath.Join(l.Bin, "critest"), program); err != nil && !errors.Is(err, os.ErrExist) {
 		return err
 	}
 	endpoint := rig.Endpoint(t)
@@ -39,7 +39,7 @@ func (l *lab) critest(ctx context.Context, t *target.T, m mode, name string) err
 		if l.focus != "" {
 			head = append(head, "--focus="+l.focus)
 		}
-		cmd = exec.CommandContext(ctx, filepath.Join(l.bin, "ginkgo"), append(append(head, program, "--"), args...)...)
+		cmd = exec.CommandContext(ctx, filepath.Join(l.Bin, "ginkgo"), append(append(head, program, "--"), args...)...)
 	} else {
 		args = append(args, "-ginkgo.json-report="+l.report(name))
 		if l.focus != "" {
@@ -47,7 +47,7 @@ func (l *lab) critest(ctx context.Context, t *target.T, m mode, name string) err
 		}
 		cmd = exec.CommandContext(ctx, program, args...)
 	}
-	log, err := os.Create(filepath.Join(l.bin, "critest-"+name+".log"))
+	log, err := os.Create(filepath.Join(l.Bin, "critest-"+name+".log"))
 	if err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ type lab struct {
 
 // newLab builds what is missing and starts the registry.
 func newLab(ctx context.Context, o options) (*lab, error) {
-	imgs, err := standIns(ctx, o.bin)
+	imgs, err := standIns(ctx, o.Bin)
 	if err != nil {
 		return nil, err
 	}
@@ -40,7 +40,7 @@ func newLab(ctx context.Context, o options) (*lab, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := buildCritest(ctx, o.bin, digest.String()); err != nil {
+	if err := buildCritest(ctx, o.Bin, digest.String()); err != nil {
 		return nil, err
 	}
 	ours, err := images.All()
@@ -131,7 +131,7 @@ func (l *lab) run(ctx context.Context, m mode, name string) (r result, err error
 		return r, err
 	}
 	t, err := rig.Start(ctx, rig.Options{
-		Daemon: filepath.Join(l.bin, "ocid"), Runtime: l.runtime, Environment: l.env, Keep: l.keep,
+		Daemon: filepath.Join(l.Bin, "ocid"), Runtime: l.Runtime, Environment: l.env, Keep: l.keep,
 	})
 	if err != nil {
 		return r, err
@@ -161,7 +161,7 @@ func (l *lab) run(ctx context.Context, m mode, name string) (r result, err error
 		r.left = append(r.left, leak.String())
 	}
 	if len(leaks)+r.count(failed) > 0 {
-		log := filepath.Join(l.bin, "critest-"+name+"-ocid.log")
+		log := filepath.Join(l.Bin, "critest-"+name+"-ocid.log")
 		fmt.Println("the daemon's log:", log)
 		err = errors.Join(err, rig.KeepLog(t, log))
 	}

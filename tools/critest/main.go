@@ -12,60 +12,38 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"os"
-	"os/signal"
-	"path/filepath"
 	"strings"
 
 	"ocid/tools/rig"
-
-	"golang.org/x/sys/unix"
 )
 
 // options are what the command line says.
 type options struct {
-	bin     string
-	runtime string
-	modes   string
-	focus   string
-	repeat  int
-	keep    bool
+	rig.Programs // programs that are built, and a cache, go to their directory
+	modes        string
+	focus        string
+	repeat       int
+	keep         bool
 }
 
 func main() {
 	var o options
-	flag.StringVar(&o.bin, "bin", "bin", "directory of ocid; programs that are built, and a cache, go there")
-	flag.StringVar(&o.runtime, "runtime", "runc", "OCI runtime: a name looked up in $PATH, or a path")
 	flag.StringVar(&o.modes, "modes", "", "only these, comma-separated: "+strings.Join(modeNames(), ", "))
 	flag.StringVar(&o.focus, "focus", "", "only specs whose name matches this regular expression")
 	flag.IntVar(&o.repeat, "repeat", 1, "how often each mode is run")
 	flag.BoolVar(&o.keep, "keep", false, "leave the work directories")
-	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
-	err := run(ctx, o)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "critest:", err)
-		os.Exit(1)
-	}
+	rig.Main("critest", func(ctx context.Context, p rig.Programs) error {
+		o.Programs = p
+		return run(ctx, o)
+	})
 }
 
 func run(ctx context.Context, o options) error {
-	err := rig.Root()
-	if err != nil {
-		return err
-	}
-	if o.bin, err = filepath.Abs(o.bin); err != nil {
-		return err
-	}
-	if o.runtime, err = rig.Runtime(o.runtime); err != nil {
-		return err
-	}
 	modes, err := chosen(o.modes)
 	if err != nil {
 		return err
 	}
-	host, err := lookAtHost(ctx, o.runtime)
+	host, err := lookAtHost(ctx, o.Runtime)
 	if err != nil {
 		return err
 	}

@@ -7,49 +7,24 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
-	"os/signal"
-	"path/filepath"
 	"time"
 
 	"ocid/conformance/target"
 	"ocid/fixtures/images"
 	"ocid/tools/rig"
-
-	"golang.org/x/sys/unix"
 )
 
-func main() {
-	bin := flag.String("bin", "bin", "directory of ocid and kubelet")
-	runtime := flag.String("runtime", "runc", "OCI runtime: a name looked up in $PATH, or a path")
-	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
-	err := run(ctx, *bin, *runtime)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "node:", err)
-		os.Exit(1)
-	}
-}
+func main() { rig.Main("node", run) }
 
-func run(ctx context.Context, bin, runtime string) (err error) {
-	if err := rig.Root(); err != nil {
-		return err
-	}
-	if bin, err = filepath.Abs(bin); err != nil {
-		return err
-	}
-	if runtime, err = rig.Runtime(runtime); err != nil {
-		return err
-	}
-	t, err := rig.Start(ctx, rig.Options{Daemon: filepath.Join(bin, "ocid"), Runtime: runtime})
+func run(ctx context.Context, p rig.Programs) (err error) {
+	t, err := rig.Start(ctx, rig.Options{Daemon: p.Daemon(), Runtime: p.Runtime})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, t.Stop(context.WithoutCancel(ctx))) }()
-	k, err := newKubelet(t, bin)
+	k, err := newKubelet(t, p.Bin)
 	if err != nil {
 		return err
 	}

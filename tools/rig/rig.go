@@ -8,19 +8,23 @@ package rig
 import (
 	"context"
 	"errors"
+	"flag"
+	"fmt"
 	"maps"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
 
 	"ocid/conformance/target"
-	"ocid/fixtures/profiles"
+
+	"golang.org/x/sys/unix"
 )
 
 // Options say what is started.
 type Options struct {
 	Daemon      string              // the program; an absolute path
-	Runtime     string              // OCI runtime; see [Runtime]
+	Runtime     string              // OCI runtime: a name looked up in $PATH, or an absolute path
 	Variables   map[string]string   // of the profile, beyond these two
 	Environment *target.Environment // a registry that runs; nil starts one with the test images
 	Keep        bool                // leave the work directory
@@ -29,11 +33,7 @@ type Options struct {
 // Start starts the daemon. Its Stop stops it, and its error says what was left
 // behind.
 func Start(ctx context.Context, o Options) (*target.T, error) {
-	text, err := profiles.Files.ReadFile("clients.toml")
-	if err != nil {
-		return nil, err
-	}
-	profile, err := target.ParseProfile("clients.toml", text)
+	profile, err := target.LoadProfile("clients")
 	if err != nil {
 		return nil, err
 	}
@@ -52,21 +52,48 @@ func Start(ctx context.Context, o Options) (*target.T, error) {
 	return t, nil
 }
 
-// Runtime makes a path absolute and leaves a name alone.
-func Runtime(runtime string) (string, error) {
-	if !strings.Contains(runtime, "/") {
-		return runtime, nil
-	}
-	return filepath.Abs(runtime)
+// Programs are what every test with real clients is told by its flags.
+type Programs struct {
+	Bin     string // directory of ocid and the clients; absolute
+	Runtime string // OCI runtime: a name looked up in $PATH, or an absolute path
 }
 
-// Root refuses to go on as another user: only root can run containers.
-func Root() error {
+// Main is the main function of such a test: it parses the flags, those too that
+// the caller has defined, runs the test until a signal comes, and exits with 1
+// and the error if it fails.
+func Main(name string, test func(context.Context, Programs) error) {
+	var p Programs
+	flag.StringVar(&p.Bin, "bin", "bin", "directory of ocid and the clients")
+	flag.StringVar(&p.Runtime, "runtime", "runc", "OCI runtime: a name looked up in $PATH, or a path")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
+	err := p.complete()
+	if err == nil {
+		err = test(ctx, p)
+	}
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, name+":", err)
+		os.Exit(1)
+	}
+}
+
+// complete makes the paths absolute. Only root can run containers.
+func (p *Programs) complete() (err error) {
 	if os.Geteuid() != 0 {
 		return errors.New("only root can run containers")
 	}
-	return nil
+	if p.Bin, err = filepath.Abs(p.Bin); err != nil {
+		return err
+	}
+	if strings.Contains(p.Runtime, "/") {
+		p.Runtime, err = filepath.Abs(p.Runtime)
+	}
+	return err
 }
+
+// Daemon is the path of ocid.
+func (p Programs) Daemon() string { return filepath.Join(p.Bin, "ocid") }
 
 // Endpoint is the daemon's socket in the form that clients take.
 func Endpoint(t *target.T) string { return "unix://" + t.Var("LISTEN") }

@@ -10,59 +10,40 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"os"
-	"os/signal"
 	"path/filepath"
 	"time"
 
 	"ocid/conformance/target"
 	"ocid/tools/rig"
-
-	"golang.org/x/sys/unix"
 )
 
 type options struct {
-	bin      string
+	rig.Programs
 	daemon   string
-	runtime  string
 	duration time.Duration
 	workers  int
 }
 
 func main() {
 	var o options
-	flag.StringVar(&o.bin, "bin", "bin", "directory of crictl")
 	flag.StringVar(&o.daemon, "daemon", "bin/ocid-race", "the daemon")
-	flag.StringVar(&o.runtime, "runtime", "runc", "OCI runtime: a name looked up in $PATH, or a path")
 	flag.DurationVar(&o.duration, "duration", 30*time.Minute, "how long the workers work")
 	flag.IntVar(&o.workers, "workers", 4, "how many there are")
-	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
-	err := run(ctx, o)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "soak:", err)
-		os.Exit(1)
-	}
+	rig.Main("soak", func(ctx context.Context, p rig.Programs) error {
+		o.Programs = p
+		return run(ctx, o)
+	})
 }
 
 func run(ctx context.Context, o options) (err error) {
-	if err := rig.Root(); err != nil {
-		return err
-	}
-	for _, path := range []*string{&o.bin, &o.daemon} {
-		if *path, err = filepath.Abs(*path); err != nil {
-			return err
-		}
-	}
-	if o.runtime, err = rig.Runtime(o.runtime); err != nil {
+	if o.daemon, err = filepath.Abs(o.daemon); err != nil {
 		return err
 	}
 	metrics, err := freePort()
 	if err != nil {
 		return err
 	}
-	t, err := rig.Start(ctx, rig.Options{Daemon: o.daemon, Runtime: o.runtime, Variables: map[string]string{
+	t, err := rig.Start(ctx, rig.Options{Daemon: o.daemon, Runtime: o.Runtime, Variables: map[string]string{
 		"EXTRA": "[metrics]\naddress = \"" + metrics + "\"",
 	}})
 	if err != nil {
@@ -75,7 +56,7 @@ func run(ctx context.Context, o options) (err error) {
 	}
 	err = soak(ctx, o, t, watched)
 	if err != nil {
-		log := filepath.Join(o.bin, "soak-ocid.log")
+		log := filepath.Join(o.Bin, "soak-ocid.log")
 		err = errors.Join(err, fmt.Errorf("the daemon's log: %s", log), rig.KeepLog(t, log))
 	}
 	return err

@@ -62,7 +62,7 @@ func workAll(ctx context.Context, o options, t *target.T) (*totals, error) {
 	}
 	var group errgroup.Group
 	for n := range o.workers {
-		w := &worker{T: t, sum: sum, name: fmt.Sprintf("worker-%d", n), crictl: []string{filepath.Join(o.bin, "crictl"), "--config", config}}
+		w := &worker{T: t, sum: sum, name: fmt.Sprintf("worker-%d", n), crictl: []string{filepath.Join(o.Bin, "crictl"), "--config", config}}
 		group.Go(func() error {
 			for round := 0; ctx.Err() == nil; round++ {
 				if err := w.round(context.WithoutCancel(ctx), round); err != nil {

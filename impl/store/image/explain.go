@@ -81,3 +81,8 @@ func (i *Images) Registries() ([]string, error) {
 	}
 	return lines, nil
 }
+
+// ConfigPaths are the files and directories that say where images come from.
+func (i *Images) ConfigPaths() []string {
+	return []string{sysregistriesv2.ConfigPath(&i.sys), sysregistriesv2.ConfigDirPath(&i.sys)}
+}
