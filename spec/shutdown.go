@@ -19,7 +19,7 @@ var shutdown = Plan{Name: "Shutdown", Object: "daemon", Steps: []Step{
 	{Name: StepRefuse,
 		Rule: must("shutdown.refuse", "A call that arrives after the signal is refused with Unavailable.", shutdownSource).needs(Restart)},
 	{Name: StepDrain, After: []StepName{StepRefuse},
-		Rule: must("shutdown.drain", "A call that runs when the signal arrives has shutdown_timeout to finish.", shutdownSource).needs(Restart)},
+		Rule: must("shutdown.drain", "A call that runs when the signal arrives has shutdown_timeout to finish; what is cut then is Unavailable.", shutdownSource).needs(Restart)},
 	{Name: StepStreams, After: []StepName{StepRefuse, StepDrain},
 		Rule: must("shutdown.streams", "A stream goes on as long as calls do, and is then ended with the command behind it.", shutdownSource).needs(Restart)},
 	{Name: StepWatchers, After: []StepName{StepDrain},

@@ -63,6 +63,7 @@ func (d *daemon) drain(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, d.cfg.ShutdownTimeout.Duration)
 	defer cancel()
 	if err := errors.Join(d.gate.Drain(ctx), d.server.Drain(ctx)); err != nil {
+		d.gate.Cut(d.rule(spec.StepDrain))
 		d.log.Warn("shutdown goes on", "err", err)
 	}
 	return nil

@@ -59,7 +59,7 @@ func (g *Gate) call(ctx context.Context, full string, handle func(context.Contex
 	start := time.Now()
 	if err := g.counted(With(ctx, log), full, handle); err != nil {
 		log.Warn("refused", "err", err, "took", time.Since(start))
-		return toStatus(err)
+		return toStatus(g.cutShort(err))
 	}
 	log.Debug("answered", "took", time.Since(start))
 	return nil

@@ -28,6 +28,7 @@ type Gate struct {
 	calls   int
 	drained chan struct{} // closed when closing and no call is left
 	closing bool
+	cut     *spec.Rule // of calls that outlast the drain
 }
 
 // New returns a gate that admits calls that satisfy the requirements.
@@ -60,6 +61,24 @@ func (g *Gate) Drain(ctx context.Context) error {
 		defer g.mu.Unlock()
 		return fmt.Errorf("%d calls are still in flight: %w", g.calls, context.Cause(ctx))
 	}
+}
+
+// Cut ends the patience with the calls that are still in flight: what they fail
+// with from now on is the rule's, if no other speaks for it.
+func (g *Gate) Cut(rule spec.Rule) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.cut = &rule
+}
+
+// cutShort is the failure of a call, or of its being cut.
+func (g *Gate) cutShort(err error) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.cut == nil || ruleOf(err) != "" {
+		return err
+	}
+	return &Coded{Code: spec.Unavailable, Err: &Ruled{Rule: g.cut.ID, Err: fmt.Errorf("the daemon is shutting down: %w", err)}}
 }
 
 func (g *Gate) enter() error {

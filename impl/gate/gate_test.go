@@ -214,3 +214,18 @@ func TestEveryCallHasAnIDInTheLog(t *testing.T) {
 	require.Equal(t, "broken", lines[3]["err"])
 	require.NotNil(t, gate.Log(t.Context()), "outside of a call too")
 }
+
+func TestCut(t *testing.T) {
+	g, _ := newGate()
+	_, err := g.Unary(t.Context(), &runtimeapi.StopContainerRequest{}, info, func(context.Context, any) (any, error) {
+		g.Close(spec.Rule{ID: "shutdown.refuse"}, "is shutting down")
+		done, cancel := context.WithCancel(t.Context())
+		cancel()
+		require.ErrorContains(t, g.Drain(done), "1 calls")
+		g.Cut(spec.Rule{ID: "shutdown.drain"})
+		return nil, errors.New("broken")
+	})
+	s, _ := status.FromError(err)
+	require.Equal(t, codes.Unavailable, s.Code())
+	require.Equal(t, "shutdown.drain", reasonOf(t, s))
+}

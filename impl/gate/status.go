@@ -72,14 +72,26 @@ func toStatus(err error) error {
 	case errors.Is(err, context.Canceled):
 		code = codes.Canceled
 	}
-	var ruled interface{ RuleID() spec.ID }
-	if rule == "" && errors.As(err, &ruled) {
-		rule = ruled.RuleID()
+	if rule == "" {
+		rule = ruleOf(err)
 	}
 	if rule == "" && code == codes.Internal {
 		rule, err = "service.internal", fmt.Errorf("service.internal: %w", err)
 	}
 	return withRule(status.New(code, short(err.Error())), rule)
+}
+
+// ruleOf is the rule that an error names, or "".
+func ruleOf(err error) spec.ID {
+	var refusal *spec.Refusal
+	if errors.As(err, &refusal) {
+		return refusal.Rule.ID
+	}
+	var ruled interface{ RuleID() spec.ID }
+	if errors.As(err, &ruled) {
+		return ruled.RuleID()
+	}
+	return ""
 }
 
 // withRule adds the name of the rule, if there is one, for machines.

@@ -82,7 +82,7 @@ func Open(cfg Config) (*Server, error) {
 		l = tls.NewListener(l, config)
 	}
 	s.serving.Go(func() {
-		if err := s.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		if err := s.http.Serve(l); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
 			s.log.Error("streams are no longer served", "err", err)
 		}
 	})
