@@ -1,6 +1,7 @@
 package image
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -82,7 +83,17 @@ func (i *Images) Registries() ([]string, error) {
 	return lines, nil
 }
 
+// Where containers/image looks for registries when nothing else is said. Its
+// own function that tells is deprecated, without another that gives paths.
+const (
+	registriesConf    = "/etc/containers/registries.conf"
+	registriesConfDir = "/etc/containers/registries.conf.d"
+)
+
 // ConfigPaths are the files and directories that say where images come from.
 func (i *Images) ConfigPaths() []string {
-	return []string{sysregistriesv2.ConfigPath(&i.sys), sysregistriesv2.ConfigDirPath(&i.sys)}
+	return []string{
+		cmp.Or(i.sys.SystemRegistriesConfPath, registriesConf),
+		cmp.Or(i.sys.SystemRegistriesConfDirPath, registriesConfDir),
+	}
 }
