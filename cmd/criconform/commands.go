@@ -71,17 +71,43 @@ func reportCommand() *cobra.Command {
 		Short: "Print a JSON report as text",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			file, err := os.Open(args[0])
+			rep, err := readReport(args[0])
 			if err != nil {
 				return err
-			}
-			rep, err := report.Read(file)
-			if err = errors.Join(err, file.Close()); err != nil {
-				return fmt.Errorf("%s: %w", args[0], err)
 			}
 			return report.Text(cmd.OutOrStdout(), rep)
 		},
 	}
+}
+
+func compareCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "compare FILE...",
+		Short: "Print JSON reports side by side, as Markdown",
+		Args:  cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			reports := make([]report.Report, len(args))
+			for i, path := range args {
+				var err error
+				if reports[i], err = readReport(path); err != nil {
+					return err
+				}
+			}
+			return report.Compare(cmd.OutOrStdout(), reports)
+		},
+	}
+}
+
+func readReport(path string) (report.Report, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return report.Report{}, err
+	}
+	rep, err := report.Read(file)
+	if err = errors.Join(err, file.Close()); err != nil {
+		return report.Report{}, fmt.Errorf("%s: %w", path, err)
+	}
+	return rep, nil
 }
 
 func envCommand() *cobra.Command {

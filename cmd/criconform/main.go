@@ -32,7 +32,7 @@ func execute(args []string) int {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(runCommand(), listCommand(), reportCommand(), envCommand())
+	root.AddCommand(runCommand(), listCommand(), reportCommand(), compareCommand(), envCommand())
 	root.SetArgs(args)
 	err := root.Execute()
 	switch {

@@ -64,6 +64,15 @@ func TestGolden(t *testing.T) {
 	assert.Equal(t, text.String(), again.String(), "the text says nothing that the JSON does not")
 }
 
+func TestCompare(t *testing.T) {
+	one := sample()
+	other := one
+	other.Profile, other.Rules, other.Probes = "vm", one.Rules[:2], one.Probes[:2]
+	var b bytes.Buffer
+	require.NoError(t, Compare(&b, []Report{Build(one), Build(other)}))
+	golden(t, "testdata/compare.md", b.Bytes())
+}
+
 func TestRead(t *testing.T) {
 	_, err := Read(strings.NewReader(`{"format": 99}`))
 	require.ErrorContains(t, err, "format 99")
