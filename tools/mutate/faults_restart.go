@@ -115,5 +115,7 @@ var faultsRestart = []fault{
 	{rule: "service.failure", op: "of another row", file: "impl/ledger/failure.go",
 		old: `	return &Failure{Row: row.ID, Err: err}`, with: `	return &Failure{Row: "container.remove.idle", Err: err}`},
 	{rule: "service.rule-info", op: "not of steps", file: "impl/gate/status.go",
-		old: `if rule == "" && errors.As(err, &ruled) {`, with: `if rule != "" && errors.As(err, &ruled) {`},
+		old: `if rule == "" {
+		rule = ruleOf(err)`, with: `if rule != "" {
+		rule = ruleOf(err)`},
 }
