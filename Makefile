@@ -38,6 +38,10 @@ bin/crictl: tools/clients/go.mod tools/clients/go.sum
 bin/runc: tools/runc/go.mod tools/runc/go.sum
 	$(STEP) "build runc" env CGO_ENABLED=1 go build -C tools/runc -tags seccomp -o $(CURDIR)/bin/runc github.com/opencontainers/runc
 
+# gVisor's runsc of the Go module, for make conformance PROFILE=runsc.
+bin/runsc: tools/runsc/go.mod tools/runsc/go.sum
+	$(STEP) "build runsc" go build -C tools/runsc -ldflags '-s -w' -o $(CURDIR)/bin/runsc gvisor.dev/gvisor/runsc
+
 bin/staticcheck: Makefile
 	$(STEP) "build staticcheck" env GOBIN=$(CURDIR)/bin go install $(STATICCHECK)
 	@touch $@
@@ -65,7 +69,7 @@ vm: build
 # Parts of the suite that run side by side.
 JOBS ?= 2
 
-conformance: build $(RUNC) $(filter vm,$(PROFILE))
+conformance: build $(RUNC) $(filter vm,$(PROFILE)) $(if $(filter runsc,$(PROFILE)),bin/runsc)
 	$(STEP) "conformance $(PROFILE)" bin/criconform run --jobs $(JOBS) --profile $(PROFILE) --daemon $(CURDIR)/bin/ocid $(if $(RUNC),--set RUNC=$(abspath $(RUNC)))
 
 # All mutants of all rules, or of one: make mutate RULE=container.stop.absent
@@ -91,7 +95,7 @@ PREFIX  ?= /usr/local
 UNITDIR ?= /etc/systemd/system
 
 install: build
-	install -D -m 755 bin/ocid bin/criconform -t $(DESTDIR)$(PREFIX)/bin
+	install -D -m 755 bin/ocid bin/ocid-keeper bin/criconform -t $(DESTDIR)$(PREFIX)/bin
 	install -D -m 644 docs/CONFIGURATION.md SPEC.md -t $(DESTDIR)$(PREFIX)/share/doc/ocid
 	install -D -m 644 cmd/ocid/ocid.service -t $(DESTDIR)$(UNITDIR)
 	bin/ocid completion bash | install -D -m 644 /dev/stdin $(DESTDIR)$(PREFIX)/share/bash-completion/completions/ocid

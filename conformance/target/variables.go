@@ -33,6 +33,7 @@ const (
 	VarVolumes           = "VOLUMES"       // what becomes of those that images declare: "bind", "mkdir" or "ignore"
 	VarDaemon            = "DAEMON"        // path of the daemon's program
 	VarCDIDir            = "CDI_DIR"       // where the daemon looks for CDI specs; it need not exist
+	VarMachine           = "MACHINE"       // what the name of the process begins with that is the kernel of a pod with one of its own
 	VarPlainDevices      = "PLAIN_DEVICES" // "true": privileged containers on the privileged handler have no devices of the host
 )
 

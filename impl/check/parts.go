@@ -92,12 +92,12 @@ func lookRuntimes(ctx context.Context, q Request, r *report) {
 }
 
 func lookRuntime(ctx context.Context, cfg *config.Config, name string, o runtime.Options, r *report) {
-	path, err := cfg.HandlerPath(name)
+	handler, err := Handler(cfg, name)
 	if err != nil {
 		r.fail("%v", err)
 		return
 	}
-	rt, err := runtime.New(runtime.Handler{Name: name, Path: path, Root: cfg.HandlerRoot(name), Args: cfg.Runtime.Handlers[name].Args}, o)
+	rt, err := runtime.New(handler, o)
 	if err != nil {
 		r.fail("handler %q: %v", name, err)
 		return

@@ -115,6 +115,9 @@ func (c *Config) check(set origins) []error {
 		if !handlerName.MatchString(name) {
 			bad([]string{"runtime", "handlers", name}, errors.New("not a DNS label, so that no RuntimeClass can name it"))
 		}
+		if h := c.Runtime.Handlers[name]; h.Streams == StreamsStart && h.ExitStatus != ExitWait {
+			bad([]string{"runtime", "handlers", name, "streams"}, fmt.Errorf("%q takes exit_status = %q", h.Streams, ExitWait))
+		}
 	}
 	return errs
 }

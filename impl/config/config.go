@@ -38,6 +38,7 @@ type Runtime struct {
 	InfraProgram        string             `toml:"infra_program" check:"path?" comment:"Program of the infrastructure process, statically linked. Empty: catatonit, found in $PATH\nor in /usr/libexec/podman."`
 	InfraArgs           []string           `toml:"infra_args" default:"[\"-P\"]" comment:"Arguments of infra_program."`
 	Monitor             string             `toml:"monitor" default:"conmon" check:"program" comment:"Monitor of each container: a name looked up in $PATH, or an absolute path."`
+	Keeper              string             `toml:"keeper" check:"path?" comment:"Program that stands for a container of a handler with exit_status = \"wait\". Empty: ocid-keeper,\nfound beside the daemon's program or in $PATH."`
 	CgroupDriver        string             `toml:"cgroup_driver" default:"auto" check:"auto|cgroupfs|systemd" comment:"Who makes cgroups: cgroupfs, systemd, or auto (systemd if it runs here). Kubelet reads it\nfrom the daemon."`
 	CgroupParent        string             `toml:"cgroup_parent" comment:"Cgroup of pods whose request names none: an absolute path, or with systemd a slice.\nEmpty: the runtime's default."`
 	DefaultCapabilities []string           `toml:"default_capabilities" default:"[\"CHOWN\",\"DAC_OVERRIDE\",\"FOWNER\",\"FSETID\",\"KILL\",\"NET_BIND_SERVICE\",\"SETGID\",\"SETPCAP\",\"SETUID\"]" check:"capability" comment:"Capabilities of a container that asks for nothing, with or without CAP_. It gets those that\nthe daemon itself has. The default is what all common daemons give: it has no NET_RAW."`
@@ -55,6 +56,9 @@ type Handler struct {
 	Root                         string   `toml:"root" check:"path?" comment:"State directory given to the runtime as --root. Empty: <runroot>/runtimes/<handler>."`
 	Args                         []string `toml:"args" comment:"Global arguments, put before the runtime's command."`
 	PrivilegedWithoutHostDevices bool     `toml:"privileged_without_host_devices" comment:"Privileged containers have only the devices that they ask for."`
+	ExitStatus                   string   `toml:"exit_status" check:"child|wait?" comment:"Who tells how a container ended: child (its first process is a child of the monitor) or wait (the\nruntime's command wait, for one whose containers are no processes of the host). Empty: child."`
+	Streams                      string   `toml:"streams" check:"create|start?" comment:"Which command of the runtime gets the streams of a container: create, or start, which takes\nexit_status = \"wait\". Empty: create."`
+	ExecPID                      string   `toml:"exec_pid" check:"host|guest?" comment:"Where the process of an exec has its number: host, or guest (the runtime's exec has the option\n--internal-pid-file, its kill the option --pid). Empty: host."`
 	VM                           bool     `toml:"vm" comment:"The runtime boots a virtual machine: its pods always get an infrastructure container."`
 }
 

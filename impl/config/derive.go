@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -11,7 +12,7 @@ import (
 	"slices"
 )
 
-// What the options infra, cgroup_driver, image.volumes and log_format may say.
+// What the options infra, cgroup_driver, image.volumes, log_format and those of a handler may say.
 const (
 	InfraAuto   = "auto"
 	InfraAlways = "always"
@@ -23,8 +24,15 @@ const (
 	VolumesMkdir  = "mkdir"
 	VolumesIgnore = "ignore"
 
+	ExitWait     = "wait"
+	StreamsStart = "start"
+	ExecGuest    = "guest"
+
 	LogJSON = "json"
 )
+
+// keeperName is the program of runtime.keeper.
+const keeperName = "ocid-keeper"
 
 // infraName and infraDir are where Debian and others keep the program of the
 // infrastructure process.
@@ -71,6 +79,30 @@ func (c *Config) MonitorPath() (string, error) {
 		return "", fmt.Errorf("container monitor: %w", err)
 	}
 	return path, nil
+}
+
+// KeeperPath finds the program that stands for the containers of a handler; ""
+// for one that needs none.
+func (c *Config) KeeperPath(handler string) (string, error) {
+	if c.Runtime.Handlers[handler].ExitStatus != ExitWait {
+		return "", nil
+	}
+	candidates := []string{c.Runtime.Keeper}
+	if c.Runtime.Keeper == "" {
+		candidates = []string{keeperName}
+		if self, err := os.Executable(); err == nil {
+			candidates = []string{filepath.Join(filepath.Dir(self), keeperName), keeperName}
+		}
+	}
+	var errs []error
+	for _, program := range candidates {
+		path, err := exec.LookPath(program)
+		if err == nil {
+			return path, nil
+		}
+		errs = append(errs, err)
+	}
+	return "", fmt.Errorf("keeper of handler %q: %w", handler, errors.Join(errs...))
 }
 
 // InfraPath finds the program of the infrastructure process.

@@ -48,6 +48,18 @@ func TestPrograms(t *testing.T) {
 		assert.Equal(t, want, path)
 	}
 
+	keeper := program(t, bin, "ocid-keeper")
+	path, err := cfg.KeeperPath("other")
+	require.NoError(t, err)
+	assert.Empty(t, path, "a handler that needs none")
+	cfg.Runtime.Handlers["runsc"] = config.Handler{ExitStatus: config.ExitWait}
+	path, err = cfg.KeeperPath("runsc")
+	require.NoError(t, err)
+	assert.Equal(t, keeper, path)
+	cfg.Runtime.Keeper = filepath.Join(bin, "none")
+	_, err = cfg.KeeperPath("runsc")
+	require.ErrorContains(t, err, `keeper of handler "runsc"`)
+
 	cfg.Runtime.InfraProgram = filepath.Join(bin, "none")
 	_, err = cfg.InfraPath()
 	require.ErrorContains(t, err, "infrastructure program")

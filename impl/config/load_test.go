@@ -92,6 +92,8 @@ func TestErrorsNameFileLineAndKey(t *testing.T) {
 		{"handler name", "[runtime.handlers.'a/b']\nvm = true", ":2: runtime.handlers.a/b: not a DNS label"},
 		{"log size", "[runtime]\nlog_size_max = 0", ":2: runtime.log_size_max: 0 is neither -1 nor"},
 		{"cgroup parent", "[runtime]\ncgroup_driver = 'systemd'\ncgroup_parent = '/pods'", `:3: runtime.cgroup_parent: "/pods" is not a systemd slice`},
+		{"streams without exit_status", "[runtime.handlers.runsc]\nstreams = 'start'", `:2: runtime.handlers.runsc.streams: "start" takes exit_status = "wait"`},
+		{"word of a handler", "[runtime.handlers.runsc]\nexit_status = 'x'", `:2: runtime.handlers.runsc.exit_status: "x" is none of ["child" "wait"]`},
 		{"storage driver", "[storage]\ndriver = 'btrfs'", `:2: storage.driver: "btrfs" is none of`},
 		{"no plugin directory", "[network]\nbin_dirs = []", ":2: network.bin_dirs: no directory"},
 		{"same directory", "root = '/run/ocid'\nrunroot = '/run/ocid'", ":2: runroot: same directory as root"},

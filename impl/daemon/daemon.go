@@ -20,6 +20,7 @@ import (
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 	"k8s.io/klog/v2"
 
+	"ocid/impl/check"
 	"ocid/impl/config"
 	"ocid/impl/flow"
 	"ocid/impl/gate"
@@ -175,12 +176,12 @@ func (d *daemon) openRuntimes() error {
 	}
 	d.runtimes = map[string]*runtime.OCI{}
 	for _, name := range d.cfg.HandlerNames() {
-		path, err := d.cfg.HandlerPath(name)
+		handler, err := check.Handler(d.cfg, name)
 		if err != nil {
 			return err
 		}
 		d.runtimes[name], err = runtime.New(
-			runtime.Handler{Name: name, Path: path, Root: d.cfg.HandlerRoot(name), Args: d.cfg.Runtime.Handlers[name].Args},
+			handler,
 			runtime.Options{
 				Monitor: monitor, RunDir: filepath.Join(d.cfg.RunRoot, "containers"), LogSizeMax: max(d.cfg.Runtime.LogSizeMax, 0),
 				SystemdCgroup: d.cfg.CgroupDriver() == config.CgroupSystemd, Log: d.log,

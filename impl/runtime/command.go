@@ -65,11 +65,7 @@ func killCommand(cmd *exec.Cmd, session int) error {
 func output(cmd *exec.Cmd) (*outputs, error) {
 	out := &outputs{stdout: capped{limit: maxOutput}, stderr: capped{limit: maxOutput}}
 	cmd.Stdout, cmd.Stderr = &out.stdout, &out.stderr
-	err := cmd.Run()
-	if errors.Is(err, exec.ErrWaitDelay) {
-		err = nil
-	}
-	return out, err
+	return out, ignoreOpen(cmd.Run())
 }
 
 // run executes one subcommand of the runtime on a container and returns its stdout.
@@ -77,18 +73,31 @@ func (r *OCI) run(ctx context.Context, id, op string, args ...string) ([]byte, e
 	if !idPattern.MatchString(id) {
 		return nil, r.fail(op, strconv.Quote(clip(id)), errors.New("bad container ID"))
 	}
-	argv := append(append(append([]string{}, r.global...), op), args...)
-	cmd := r.command(ctx, r.path, argv...)
-	// A command must not outlive the daemon and start or kill a container behind
-	// the next one's back. The signal comes when the thread ends, so it is held.
+	out := &outputs{stdout: capped{limit: maxOutput}, stderr: capped{limit: maxOutput}}
+	cmd := r.command(ctx, r.path, append(append(append([]string{}, r.global...), op), args...)...)
+	cmd.Stdout, cmd.Stderr = &out.stdout, &out.stderr
+	if err := runBound(cmd); err != nil {
+		return nil, r.commandError(ctx, op, id, err, out.stderr.Bytes())
+	}
+	return out.stdout.Bytes(), nil
+}
+
+// runBound runs a command that must not outlive the daemon and start or kill a
+// container behind the next one's back. A child that keeps its output open is no
+// error.
+func runBound(cmd *exec.Cmd) error {
+	// The signal comes when the thread ends, so it is held.
 	goruntime.LockOSThread()
 	defer goruntime.UnlockOSThread()
 	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
-	out, err := output(cmd)
-	if err == nil {
-		return out.stdout.Bytes(), nil
+	return ignoreOpen(cmd.Run())
+}
+
+func ignoreOpen(err error) error {
+	if errors.Is(err, exec.ErrWaitDelay) {
+		return nil
 	}
-	return nil, r.commandError(ctx, op, id, err, out.stderr.Bytes())
+	return err
 }
 
 // commandError explains err of a runtime command that ran under ctx.
@@ -124,6 +133,10 @@ func gone(msg string) bool {
 
 // Start runs a created container's process.
 func (r *OCI) Start(ctx context.Context, id string) error {
+	defer r.nudge(id)
+	if r.startStreams {
+		return r.startWithStreams(ctx, id)
+	}
 	_, err := r.run(ctx, id, "start", id)
 	return err
 }
@@ -153,6 +166,7 @@ func (r *OCI) Kill(ctx context.Context, id string, sig syscall.Signal, all bool)
 		args = append([]string{"--all"}, args...)
 	}
 	_, err := r.run(ctx, id, "kill", args...)
+	r.nudge(id)
 	return r.explain(ctx, id, err)
 }
 

@@ -33,7 +33,7 @@ func (r *OCI) Delete(ctx context.Context, id string) error {
 	} else if err := r.deleteKnown(ctx, id, rec.Process); err != nil {
 		return err
 	}
-	if err := removeCgroups(rec.Cgroups); err != nil {
+	if err := errors.Join(removeCgroups(rec.Cgroups), r.removeLocks(id)); err != nil {
 		return r.fail("delete", id, err)
 	}
 	if err := r.removeFiles(id, rec.Bundle); err != nil {
@@ -160,6 +160,30 @@ func (r *OCI) stateless(id string) bool {
 		return os.IsNotExist(err)
 	}
 	return !slices.ContainsFunc(entries, func(e os.DirEntry) bool { return strings.HasPrefix(e.Name(), id) })
+}
+
+// removeLocks removes what a runtime that keeps a pod's containers together
+// leaves in its state directory when one is deleted while it looks at another:
+// empty files that are named after the one and the pod.
+func (r *OCI) removeLocks(id string) error {
+	if r.keeper == "" || r.root == "" {
+		return nil
+	}
+	entries, err := os.ReadDir(r.root)
+	if err != nil && !os.IsNotExist(err) {
+		return err
+	}
+	var errs []error
+	for _, e := range entries {
+		info, err := e.Info()
+		if err != nil || !info.Mode().IsRegular() || info.Size() > 0 || !strings.Contains(e.Name(), id) {
+			continue
+		}
+		if err := os.Remove(filepath.Join(r.root, e.Name())); err != nil && !os.IsNotExist(err) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // isMonitor says whether process pid is a monitor of container id of our run directory.

@@ -126,13 +126,19 @@ func (r *OCI) execFiles(id string, p specs.Process) (string, error) {
 
 func (r *OCI) exec(ctx context.Context, id, dir string, streams *execStreams) (int32, error) {
 	pidPath := filepath.Join(dir, pidFile)
-	cmd := r.command(ctx, r.path, append(append([]string{}, r.global...),
-		"exec", "--process", filepath.Join(dir, processFile), "--pid-file", pidPath, id)...)
+	args := append(append([]string{}, r.global...), "exec", "--process", filepath.Join(dir, processFile), "--pid-file", pidPath)
+	if r.guestExec {
+		args = append(args, "--internal-pid-file", filepath.Join(dir, guestPidFile))
+	}
+	cmd := r.command(ctx, r.path, append(args, id)...)
 	if err := streams.open(cmd); err != nil {
 		return 0, r.fail("exec", id, err)
 	}
 	defer streams.close()
 	w := &execWatch{cmd: cmd, pidPath: pidPath, out: streams}
+	if r.guestExec {
+		w.inside = func() { r.killGuest(id, dir) }
+	}
 	cmd.Cancel = w.kill
 	if err := cmd.Start(); err != nil {
 		if ctx.Err() != nil {

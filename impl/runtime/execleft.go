@@ -24,6 +24,9 @@ func (r *OCI) EndExecs(id string, p Process) error {
 	}
 	var errs []error
 	for _, dir := range dirs {
+		if r.guestExec {
+			r.killGuest(id, dir)
+		}
 		root, found := leftExec(all, dir, p)
 		if found {
 			err := killTree(root, 0)

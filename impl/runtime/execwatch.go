@@ -25,6 +25,7 @@ type execWatch struct {
 	cmd     *exec.Cmd
 	pidPath string
 	out     *execStreams
+	inside  func() // kills what the host has no process for; nil if there is nothing
 
 	mu      sync.Mutex
 	session int // the command's, 0 as long as that is not verified
@@ -94,7 +95,11 @@ func (w *execWatch) nudge() {
 func (w *execWatch) kill() error {
 	w.mu.Lock()
 	session := w.session
+	w.killed = w.inside != nil // the runtime may end before it is killed, as its command does
 	w.mu.Unlock()
+	if w.inside != nil {
+		w.inside()
+	}
 	err := killCommand(w.cmd, session)
 	if !errors.Is(err, os.ErrProcessDone) {
 		w.mu.Lock()

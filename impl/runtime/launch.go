@@ -42,7 +42,11 @@ func (r *OCI) monitorArgs(c Create) []string {
 		r.persistArg(c.ID),
 		"--container-pidfile", filepath.Join(dir, pidFile),
 		"--conmon-pidfile", filepath.Join(dir, monitorFile),
-		"--runtime", r.path,
+	}
+	if r.keeper == "" {
+		args = append(args, "--runtime", r.path)
+	} else {
+		args = append(args, "--runtime", r.keeper, "--runtime-arg="+r.path)
 	}
 	for _, a := range r.global {
 		args = append(args, "--runtime-arg="+a)

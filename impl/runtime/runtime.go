@@ -45,6 +45,12 @@ type Handler struct {
 	Root string   // the runtime's --root (its state directory); "" leaves the runtime's default
 	Args []string // more global arguments, before the subcommand
 	Env  []string // more environment ("K=V") for runtime and monitor; a later entry wins
+
+	// Keeper is the program of package keeper, for a runtime whose containers are
+	// no processes of the host's: Process is the keeper then. "" has none.
+	Keeper       string
+	StartStreams bool // takes a Keeper: the streams of a container go to the runtime's start, not to its create
+	GuestExec    bool // the process of a command has a number only in the container: --internal-pid-file, kill --pid
 }
 
 // Options are what all containers of a handler have in common.
@@ -61,6 +67,7 @@ type Options struct {
 type OCI struct {
 	name    string
 	path    string
+	keeper  string
 	monitor string
 	root    string   // the runtime's state directory, "" if not known
 	global  []string // arguments before the subcommand
@@ -69,6 +76,8 @@ type OCI struct {
 	log     *slog.Logger
 	info    Info
 	grace   time.Duration // monitorGrace
+
+	startStreams, guestExec bool
 
 	hierarchies []string // mount points of cgroups
 }
@@ -96,7 +105,10 @@ func New(h Handler, o Options) (*OCI, error) {
 	if !filepath.IsAbs(o.RunDir) {
 		return nil, fmt.Errorf("runtime %s: run directory %q is not absolute", h.Name, o.RunDir)
 	}
-	r := &OCI{name: h.Name, opts: o, root: h.Root, log: o.Log.With("runtime", h.Name), grace: monitorGrace}
+	r := &OCI{
+		name: h.Name, opts: o, root: h.Root, log: o.Log.With("runtime", h.Name), grace: monitorGrace,
+		keeper: h.Keeper, startStreams: h.StartStreams, guestExec: h.GuestExec,
+	}
 	var err error
 	if r.path, err = lookUp(h.Path, h.Name); err != nil {
 		return nil, fmt.Errorf("runtime %s: %w", h.Name, err)

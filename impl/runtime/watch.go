@@ -62,6 +62,7 @@ func (r *OCI) watch(ctx context.Context, id string, p Process) (Exit, error) {
 	if err != nil && !errors.Is(err, errGone) {
 		return Exit{}, err
 	}
+	r.nudge(id) // in case somebody died between a start and telling it
 	if init != nil {
 		defer init.close()
 		if err := init.wait(ctx); err != nil {
