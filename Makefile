@@ -3,7 +3,8 @@
 
 .DEFAULT_GOAL := build
 MAKEFLAGS += --no-print-directory
-.PHONY: run test lint build clean provision race conformance mutate sample coverage crash install vm
+.PHONY: run test lint build clean provision race conformance table mutate sample coverage crash install \
+	vm critest crictl-test soak fuzz kubelet-test clients ready
 
 # The only place where outside tools get their versions; crictl's is in
 # tools/clients/go.mod.
@@ -70,7 +71,14 @@ vm: build
 JOBS ?= 2
 
 conformance: build $(RUNC) $(filter vm,$(PROFILE)) $(if $(filter runsc,$(PROFILE)),bin/runsc)
-	$(STEP) "conformance $(PROFILE)" bin/criconform run --jobs $(JOBS) --profile $(PROFILE) --daemon $(CURDIR)/bin/ocid $(if $(RUNC),--set RUNC=$(abspath $(RUNC)))
+	$(STEP) "conformance $(PROFILE)" bin/criconform run --jobs $(JOBS) --profile $(PROFILE) --daemon $(CURDIR)/bin/ocid --report-json bin/report-$(PROFILE).json $(if $(RUNC),--set RUNC=$(abspath $(RUNC)))
+
+# The suite on every runtime, and what it came to, rule by rule.
+PROFILES := runc vm runsc
+table:
+	@for profile in $(PROFILES); do $(MAKE) conformance PROFILE=$$profile || exit; done
+	@{ printf '# The rules by runtime\n\n`make table` runs the suite on each profile and writes this file; `docs/RUNTIMES.md`\nsays what the profiles are.\n\n'; \
+	bin/criconform compare $(PROFILES:%=bin/report-%.json); } > docs/RULES.md
 
 # All mutants of all rules, or of one: make mutate RULE=container.stop.absent
 mutate: build vm
@@ -137,6 +145,10 @@ kubelet-test: build bin/kubelet $(RUNC)
 clients: critest crictl-test
 	@$(MAKE) soak DURATION=60s
 	@$(MAKE) fuzz FUZZTIME=5s
+
+# How long pods take to be ready with each runtime, side by side.
+ready: build vm bin/runsc
+	$(STEP) "ready" go run ./tools/ready
 
 clean:
 	rm -rf bin
