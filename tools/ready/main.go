@@ -10,32 +10,52 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"path/filepath"
+	"os"
 	"slices"
 	"strings"
 	"time"
 
+	"ocid/conformance/target"
 	"ocid/tools/rig"
 )
 
 // handler is a runtime that is measured.
 type handler struct {
 	name, what string
-	config     string // of ocid.toml, after the path
+	config     string // of ocid.toml; runc's is in the profile "clients"
 }
 
-func handlers(p rig.Programs) []handler {
-	assets := filepath.Join(p.Bin, ".cache", "vm")
-	vm := filepath.Join(p.Bin, "vmruntime")
-	return []handler{
-		{name: "runc", what: "runc"},
-		{name: "runsc", what: "runsc (gVisor)", config: runsc(filepath.Join(p.Bin, "runsc"))},
-		{name: "vm", what: "vm, from the template", config: fmt.Sprintf("path = %q\nvm = true\nargs = [\"--assets\", %q]\n", vm, assets)},
-		{name: "vm-cold", what: "vm, cold boot", config: fmt.Sprintf("path = %q\nvm = true\nargs = [\"--assets\", %q, \"--template=false\"]\n", vm, assets)},
+// handlers are configured as the suite's profiles have them.
+func handlers(bin string) ([]handler, error) {
+	all := []handler{{name: "runc", what: "runc"}}
+	for _, h := range []struct{ name, what, profile string }{
+		{"runsc", "runsc (gVisor)", "runsc"},
+		{"vm", "vm, from the template", "vm"},
+		{"vm-cold", "vm, cold boot", "vm"},
+	} {
+		profile, err := target.LoadProfile(h.profile)
+		if err != nil {
+			return nil, err
+		}
+		value := func(name string) string { return expand(profile.Variables, bin, name) }
+		args := value("MAIN_ARGS")
+		if h.name == "vm-cold" {
+			args = strings.Replace(args, "]", ", \"--template=false\"]", 1)
+		}
+		all = append(all, handler{h.name, h.what, fmt.Sprintf(
+			"[runtime.handlers.%s]\npath = %q\nargs = %s\nvm = %s\nexit_status = %q\nstreams = %q\nexec_pid = %q\n",
+			h.name, value("MAIN_RUNTIME"), args, value("MAIN_VM"), value("MAIN_EXIT"), value("MAIN_STREAMS"), value("MAIN_EXEC_PID"))})
 	}
+	return all, nil
 }
 
-func runsc(path string) string { return fmt.Sprintf("path = %q\n", path) }
+// expand is a variable of a profile with all that it refers to.
+func expand(variables map[string]string, bin, name string) string {
+	if name == "BIN" {
+		return bin
+	}
+	return os.Expand(variables[name], func(n string) string { return expand(variables, bin, n) })
+}
 
 func main() {
 	rounds := flag.Int("rounds", 11, "how many pods of each runtime")
@@ -43,10 +63,13 @@ func main() {
 }
 
 func run(ctx context.Context, p rig.Programs, rounds int) (err error) {
-	all := handlers(p)
+	all, err := handlers(p.Bin)
+	if err != nil {
+		return err
+	}
 	var extra strings.Builder
-	for _, h := range all[1:] { // runc is in the profile
-		fmt.Fprintf(&extra, "[runtime.handlers.%s]\n%s", h.name, h.config)
+	for _, h := range all {
+		extra.WriteString(h.config)
 	}
 	t, err := rig.Start(ctx, rig.Options{Daemon: p.Daemon(), Runtime: p.Runtime, Variables: map[string]string{"EXTRA": extra.String()}})
 	if err != nil {
