@@ -21,7 +21,7 @@ import (
 type plan struct {
 	cfg    Config
 	filter string          // Ginkgo label filter
-	names  map[string]bool // full texts of the selected probes
+	names  map[string]bool // full texts of the probes that are to run
 	rules  []report.Info   // to be reported
 	cases  []Case          // selected
 }
@@ -32,6 +32,8 @@ type Case struct {
 	Kind     report.Kind `json:"kind"`
 	Location string      `json:"location"`
 	Rules    []string    `json:"rules"`
+
+	Left bool `json:"left,omitempty"` // to another profile
 }
 
 // List returns the selected cases without running any.
@@ -88,8 +90,9 @@ func (p *plan) walk(known map[string]bool) error {
 		}
 		seen[c.Name] = true
 		if r.State == types.SpecStatePassed && p.cfg.Part.has(r) {
+			c.Left = !p.cfg.Whole && p.cfg.Profile.Elsewhere.Leaves(c.Rules, c.Kind == report.Derived, target.DoesAct(r.Labels()))
 			p.cases = append(p.cases, c)
-			p.names[c.Name] = true
+			p.names[c.Name] = !c.Left
 		}
 	}
 	slices.SortFunc(p.cases, func(a, b Case) int { return cmp.Compare(a.Name, b.Name) })
@@ -185,6 +188,13 @@ func filter(cfg Config, chosen []string) (string, error) {
 
 func checkProfile(p target.Profile, known map[string]bool) error {
 	var errs []error
+	if p.Elsewhere != nil {
+		for _, pattern := range p.Elsewhere.Rules {
+			if _, err := choose([]string{pattern}, known); err != nil {
+				errs = append(errs, fmt.Errorf("profile %q: elsewhere: %w", p.Name, err))
+			}
+		}
+	}
 	for _, rule := range slices.Sorted(maps.Keys(p.Deviations)) {
 		if !known[rule] {
 			errs = append(errs, fmt.Errorf("profile %q: deviations: unknown rule %q", p.Name, rule))

@@ -41,6 +41,7 @@ type Config struct {
 	Focus    []string      // only probes whose name matches one of these regular expressions
 	Kind     report.Kind   // only probes of this kind; "" is all
 	FailFast bool          // stop at the first failure
+	Whole    bool          // also what the profile leaves to another one
 	Part     Part          // of what the above selects
 
 	Progress io.Writer // a line for each finished probe; nil is none
@@ -199,7 +200,10 @@ func (s *suite) probes() []report.Probe {
 	all := make([]report.Probe, 0, len(s.plan.cases))
 	for _, c := range s.plan.cases {
 		p, ok := done[c.Name]
-		if !ok {
+		switch {
+		case c.Left:
+			p = c.probe(report.Unsupported, s.cfg.Profile.Elsewhere.String())
+		case !ok:
 			p = c.probe(report.Unobserved, notRun)
 		}
 		all = append(all, p)

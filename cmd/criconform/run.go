@@ -43,6 +43,7 @@ type runFlags struct {
 	keep, failFast, quiet     bool
 	verbose                   bool
 	jobs, part                int
+	whole                     bool
 }
 
 func runCommand() *cobra.Command {
@@ -64,6 +65,7 @@ func runCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&f.keep, "keep", false, "leave the work directory")
 	cmd.Flags().IntVar(&f.jobs, "jobs", 1, "run so many parts of the probes side by side, each with a daemon of its own")
 	cmd.Flags().IntVar(&f.part, "part", -1, "run this part of --jobs only, from 0, and no other")
+	cmd.Flags().BoolVar(&f.whole, "whole", false, "also run what the profile leaves to another one")
 	cmd.Flags().BoolVar(&f.failFast, "fail-fast", false, "stop at the first failure")
 	cmd.Flags().BoolVarP(&f.quiet, "quiet", "q", false, "print what failed, and the summary")
 	cmd.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "print Ginkgo's output and the suite's own log, on standard error")
@@ -113,7 +115,7 @@ func (f *runFlags) configure(errOut io.Writer) (conformance.Config, error) {
 			return cfg, err
 		}
 	}
-	cfg.BinDir, cfg.Keep, cfg.FailFast = f.programs(), f.keep, f.failFast
+	cfg.BinDir, cfg.Keep, cfg.FailFast, cfg.Whole = f.programs(), f.keep, f.failFast, f.whole
 	level := slog.LevelInfo
 	if f.verbose {
 		cfg.Ginkgo, level = errOut, slog.LevelDebug

@@ -74,7 +74,7 @@ func (k kit) describe() bool {
 					harmless = append(harmless, c)
 					continue
 				}
-				It(c.name(), covers(c.row.Rule), limit, func(ctx SpecContext) {
+				It(c.name(), covers(c.row.Rule), c.acts(), limit, func(ctx SpecContext) {
 					t := target.Current()
 					need(t, c.row.Rule)
 					c.check(ctx, k.drive(ctx, t, s, c.event))
@@ -112,6 +112,14 @@ func (c cell) name() string {
 		return fmt.Sprintf("%s: waits", c.event)
 	}
 	return fmt.Sprintf("%s: nothing changes", c.event)
+}
+
+// acts labels the cells of which something comes.
+func (c cell) acts() Labels {
+	if c.row.Act == spec.Do {
+		return target.Acts()
+	}
+	return nil
 }
 
 // check makes the event happen and judges what comes of it.

@@ -41,7 +41,7 @@ func (k kit) describeFailures(s spec.State) {
 }
 
 func (c cell) describeFailure(how string, to spec.State, faults ...witness.Fault) {
-	It(fmt.Sprintf("%s that %s: becomes %s", c.event, how, to), covers(c.row.Rule), limit, func(ctx SpecContext) {
+	It(fmt.Sprintf("%s that %s: becomes %s", c.event, how, to), covers(c.row.Rule), target.Acts(), limit, func(ctx SpecContext) {
 		t := target.Current()
 		need(t, c.row.Rule)
 		s := c.drive(ctx, t, c.state, c.event)

@@ -49,7 +49,7 @@ func describeSteps(name string, f spec.Facts, plans []spec.Plan, take func(conte
 			for _, step := range plan.Steps {
 				inPlan := slices.ContainsFunc(plan.For(f), func(s spec.Step) bool { return s.Name == step.Name })
 				what := map[bool]string{true: "done", false: "left out"}[inPlan]
-				It(fmt.Sprintf("%s: %s is %s", plan.Name, step.Name, what), covers(step.Rule), func() {
+				It(fmt.Sprintf("%s: %s is %s", plan.Name, step.Name, what), covers(step.Rule), target.Acts(), func() {
 					need(target.Current(), step.Rule)
 					want := inPlan && !traces()[plan.Name][step.Name].gone
 					Expect(seen[plan.Name][step.Name]).To(Equal(want), "what the step leaves is there")
@@ -111,7 +111,7 @@ func lookAtContainerPlans(ctx context.Context, _ spec.Facts) looks {
 // done, and those that come after it are not.
 var _ = Describe("Order of", target.Derived(), func() {
 	eachCall(func(plan spec.Plan, step spec.Step, tr trace) {
-		It(fmt.Sprintf("%s: %s in its place", plan.Name, step.Name), covers(withFollowers(plan, step)...), limit, func(ctx SpecContext) {
+		It(fmt.Sprintf("%s: %s in its place", plan.Name, step.Name), covers(withFollowers(plan, step)...), target.Acts(), limit, func(ctx SpecContext) {
 			t := target.Current()
 			need(t, step.Rule)
 			s, call := prepare(ctx, t, plan.Name)
@@ -157,7 +157,7 @@ var _ = Describe("Undoing", target.Derived(), func() {
 		if !plan.Backward {
 			return
 		}
-		It(fmt.Sprintf("%s when %s fails", plan.Name, step.Name), covers(undone(plan, step)...), limit, func(ctx SpecContext) {
+		It(fmt.Sprintf("%s when %s fails", plan.Name, step.Name), covers(undone(plan, step)...), target.Acts(), limit, func(ctx SpecContext) {
 			t := target.Current()
 			_, call := prepare(ctx, t, plan.Name)
 			before := t.Now(ctx)

@@ -18,6 +18,7 @@ import (
 // capabilitiesOf returns a set of /proc/PID/status: CapEff, CapBnd, …
 func capabilitiesOf(pid int, set string) uint64 {
 	GinkgoHelper()
+	target.Current().Need(target.FeatureHostProcesses)
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	Expect(err).NotTo(HaveOccurred())
 	for line := range strings.Lines(string(data)) {
@@ -98,10 +99,11 @@ var _ = Describe("A container's runtime handler", func() {
 		Expect(calls).NotTo(BeEmpty())
 		Expect(calls).To(HaveEach(HaveField("Handler", want)), "runtime calls for the container")
 	}
-	for _, handler := range []string{"runc", "native"} {
-		It("is its sandbox's: "+handler, target.Covers("container.handler.inherited"), containerLimit, func(ctx SpecContext) {
+	for i, which := range []string{"first", "second"} {
+		It("is its sandbox's: the "+which+" one", target.Covers("container.handler.inherited"), containerLimit, func(ctx SpecContext) {
 			t := target.Current()
 			t.Need(target.FeatureHandlers, target.FeatureWitness)
+			handler := t.Profile().Handlers[i]
 			inherited(ctx, handler, target.Handler(handler))
 		})
 	}

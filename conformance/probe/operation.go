@@ -105,7 +105,7 @@ var _ = Describe("ocid check", func() {
 		Expect(err).NotTo(HaveOccurred(), out)
 		Expect(out).To(And(
 			ContainSubstring("a daemon listens on "+t.Var("LISTEN")),
-			MatchRegexp(`(?m)^ok +runtime +handler "runc": .*witness-runc`),
+			MatchRegexp(`(?m)^ok +runtime +handler "`+t.Var("MAIN")+`": .*witness-`+t.Var("MAIN")),
 			MatchRegexp(`(?m)^ok +network +network "`+t.Var("NETWORK")),
 			MatchRegexp(`(?m)^ok +storage +driver overlay`),
 			MatchRegexp(`(?m)^ok +images +.*from `+t.Var("REGISTRY")+`.*\(insecure\), no credentials`),

@@ -17,6 +17,7 @@ import (
 // statusLine returns what /proc/PID/status says of a process under the name.
 func statusLine(pid int, name string) string {
 	GinkgoHelper()
+	target.Current().Need(target.FeatureHostProcesses)
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	Expect(err).NotTo(HaveOccurred())
 	return statusIn(string(data), name)

@@ -104,6 +104,7 @@ var _ = Describe("The server of streams", func() {
 
 	It("lets streams go on as long as calls do, and then ends them", target.Covers("shutdown.streams"), restartLimit, func(ctx SpecContext) {
 		t := target.Current()
+		t.Need(target.FeatureHostProcesses)
 		c := t.Running(ctx)
 		call := beginCall(func() error {
 			return answerOf(t.Runtime.ExecSync(ctx, &runtimeapi.ExecSyncRequest{ContainerId: c.ID, Cmd: []string{"sleep", "1.5"}, Timeout: 10}))

@@ -26,6 +26,7 @@ var _ = Describe("A sysctl of the sandbox", target.Covers("sandbox.run.sysctls")
 	})
 	It("is refused if it is the node's", podTime, func(ctx SpecContext) {
 		t := target.Current()
+		t.Need(target.FeatureHostNamespaces)
 		_, err := t.TryPod(ctx, podSysctl("kernel.sysrq", "0"))
 		t.ExpectCode(err, codes.InvalidArgument)
 		t.ExpectRule(err, "sandbox.run.sysctls")

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/onsi/ginkgo/v2"
 	"github.com/onsi/gomega"
@@ -20,8 +23,11 @@ type Container struct {
 	Config *runtimeapi.ContainerConfig
 }
 
-// untilTERM runs until SIGTERM, then exits with 0 at once.
-const untilTERM = `trap 'kill $!; exit 0' TERM; sleep 2000000 & wait $!`
+// untilTERM runs until SIGTERM, then exits with 0 at once, from the moment on
+// that it says so.
+const untilTERM = `trap 'kill $!; exit 0' TERM; echo ` + upWord + `; sleep 2000000 & wait $!`
+
+const upWord = "up"
 
 // ContainerConfig returns a minimal valid container configuration: a shell that
 // lives until SIGTERM and then exits with 0, a log path, the namespaces that
@@ -99,7 +105,25 @@ func (p *Pod) Run(ctx context.Context, opts ...ContainerOption) *Container {
 	ginkgo.GinkgoHelper()
 	c := p.Create(ctx, opts...)
 	gomega.Expect(c.Start(ctx)).To(gomega.Succeed(), "StartContainer")
+	c.awaitUp()
 	return c
+}
+
+// upLimit is how long a container may take to say that it is up. One that says
+// nothing is up for all that the suite knows.
+const upLimit = 2 * time.Second
+
+// awaitUp waits until the default command heeds SIGTERM: it is the first process
+// of its PID namespace, whose signals the kernel drops before that.
+func (c *Container) awaitUp() {
+	if !slices.Contains(c.Config.GetCommand(), untilTERM) || c.Config.GetLogPath() == "" {
+		return
+	}
+	for deadline := time.Now().Add(upLimit); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
+		if info, err := os.Stat(c.Pod.LogPath(c.Config.GetLogPath())); err == nil && info.Size() > 0 {
+			return
+		}
+	}
 }
 
 // Running returns a running container in a sandbox of its own. It lives until

@@ -14,6 +14,9 @@ const (
 	FeatureRestart        Feature = "restart"         // the suite may start, stop and kill the daemon
 	FeatureWitness        Feature = "witness"         // the suite's runtime wrapper and CNI plugin are in place
 	FeatureHostNamespaces Feature = "host-namespaces" // containers run on the host's kernel and can join its namespaces
+	FeatureHostProcesses  Feature = "host-processes"  // containers' processes are the host's, and so is what /proc says of them
+	FeatureHostCgroups    Feature = "host-cgroups"    // a container's limits and use are those of a cgroup of its own on the host
+	FeatureHostFiles      Feature = "host-files"      // what is mounted may be a socket, a pipe or a device, and mounts may propagate
 	FeatureHostNetwork    Feature = "host-network"    // a sandbox may use the host's network
 	FeaturePrivileged     Feature = "privileged"      // sandboxes and containers may be privileged
 	FeatureHostPorts      Feature = "host-ports"      // port mappings reach the host
@@ -30,7 +33,7 @@ const (
 // Features lists all features.
 func Features() []Feature {
 	return []Feature{
-		FeatureRestart, FeatureWitness, FeatureHostNamespaces, FeatureHostNetwork, FeaturePrivileged,
+		FeatureRestart, FeatureWitness, FeatureHostNamespaces, FeatureHostProcesses, FeatureHostCgroups, FeatureHostFiles, FeatureHostNetwork, FeaturePrivileged,
 		FeatureHostPorts, FeatureIPv6, FeatureStorageRecords, FeatureExactCodes, FeatureRuleInfo,
 		FeatureUserNamespaces, FeatureHandlers, FeatureOperations, FeatureOwnKernel,
 	}

@@ -49,7 +49,7 @@ func CgroupV2() bool {
 // host has such a file.
 func (c *Container) Limit(file string) (value string, found bool) {
 	ginkgo.GinkgoHelper()
-	c.T.Need(FeatureHostNamespaces)
+	c.T.Need(FeatureHostCgroups)
 	for _, dir := range c.T.Cgroups(c.ID) {
 		data, err := os.ReadFile(filepath.Join(dir, file))
 		if err == nil {
@@ -126,6 +126,7 @@ func (c *Container) OCIConfig(into any) {
 // OOMScore returns the oom_score_adj of a process.
 func (p Process) OOMScore() int {
 	ginkgo.GinkgoHelper()
+	Current().Need(FeatureHostProcesses)
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/oom_score_adj", p.PID))
 	must(err)
 	n, err := strconv.Atoi(strings.TrimSpace(string(data)))

@@ -58,6 +58,7 @@ func (t *T) Mentioning(text string) []Process {
 // NamespaceOf returns a process's namespace in the form "net:[4026531840]".
 func (t *T) NamespaceOf(pid int, kind string) string {
 	ginkgo.GinkgoHelper()
+	t.Need(FeatureHostProcesses)
 	ns, err := Namespace(pid, kind)
 	must(err)
 	return ns

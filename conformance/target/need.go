@@ -15,6 +15,7 @@ import (
 const (
 	ruleLabel        = "rule:"
 	derivedLabel     = "kind:derived"
+	actsLabel        = "acts"
 	unsupportedStart = "unsupported: "
 )
 
@@ -44,6 +45,12 @@ func RulesOf(labels []string) []string {
 
 // IsDerived reports whether the labels have the one of [Derived].
 func IsDerived(labels []string) bool { return slices.Contains(labels, derivedLabel) }
+
+// Acts labels generated cases in which runtime and network have something to do.
+func Acts() ginkgo.Labels { return ginkgo.Labels{actsLabel} }
+
+// DoesAct reports whether the labels have the one of [Acts].
+func DoesAct(labels []string) bool { return slices.Contains(labels, actsLabel) }
 
 // LabelFilter returns the Ginkgo label filter that selects the probes of the
 // rules.

@@ -84,7 +84,8 @@ const kthreadd = 2
 // Ours returns the processes that belong to the daemon: those in its cgroups,
 // those whose command line or environment names its work directory, and its
 // dead children. The daemon itself, the suite and what the suite started are
-// not among them.
+// not among them, nor the dead whom only process 1 has still to wait for: some
+// let them lie for seconds.
 func (o *Observer) Ours() ([]Process, error) {
 	all, err := o.Processes()
 	if err != nil {
@@ -94,7 +95,7 @@ func (o *Observer) Ours() ([]Process, error) {
 	self := os.Getpid()
 	var ours []Process
 	for _, p := range all {
-		if p.PID == self || slices.Contains(excluded, p.PID) {
+		if p.PID == self || slices.Contains(excluded, p.PID) || p.State == 'Z' && p.PPID == 1 {
 			continue
 		}
 		if o.owns(p, cgroup) || (p.State == 'Z' && slices.Contains(excluded, p.PPID)) {

@@ -29,8 +29,40 @@ type Profile struct {
 	Daemon     *Daemon           `toml:"daemon"`      // a daemon that the suite starts
 	Witness    *WitnessSettings  `toml:"witness"`
 	Observe    Observe           `toml:"observe"`
+	Elsewhere  *Elsewhere        `toml:"elsewhere"`  // what is left to another profile; nil is nothing
 	Deviations map[string]string `toml:"deviations"` // rule -> why it is known to fail
 	MustRun    []string          `toml:"must_run"`   // rules that may not end unsupported or unobserved
+}
+
+// Elsewhere is what a profile leaves to another one of the same daemon, because
+// it comes to the same there and takes much less time. It is reported as
+// unsupported, with the reason.
+type Elsewhere struct {
+	Profile string   `toml:"profile"`
+	Reason  string   `toml:"reason"`
+	Rules   []string `toml:"rules"`   // "request.*" is all that begin so; a probe is left if all of its rules are
+	Derived bool     `toml:"derived"` // generated cases in which runtime and network have nothing to do
+}
+
+// Leaves says whether a case that covers the rules is left to the other profile.
+func (e *Elsewhere) Leaves(rules []string, derived, acts bool) bool {
+	if e == nil {
+		return false
+	}
+	if derived && !acts && e.Derived {
+		return true
+	}
+	return !slices.ContainsFunc(rules, func(rule string) bool {
+		return !slices.ContainsFunc(e.Rules, func(pattern string) bool {
+			prefix, wild := strings.CutSuffix(pattern, "*")
+			return rule == pattern || wild && strings.HasPrefix(rule, prefix)
+		})
+	})
+}
+
+// String is what the report says of what is left.
+func (e *Elsewhere) String() string {
+	return fmt.Sprintf("not in the slice: %s, and observed on profile %s", e.Reason, e.Profile)
 }
 
 // Daemon is how a daemon is started and stopped.
@@ -179,6 +211,9 @@ func (p Profile) check() error {
 		errs = append(errs, errors.New("both endpoint and daemon are given"))
 	case p.Daemon != nil && len(p.Daemon.Command) == 0:
 		errs = append(errs, errors.New("daemon.command is empty"))
+	}
+	if p.Elsewhere != nil && (p.Elsewhere.Profile == "" || p.Elsewhere.Reason == "") {
+		errs = append(errs, errors.New("elsewhere takes profile and reason"))
 	}
 	needs := []struct {
 		feature Feature

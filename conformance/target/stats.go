@@ -48,6 +48,7 @@ func (p *Pod) Stats(ctx context.Context) *runtimeapi.LinuxPodSandboxStats {
 // given, from whichever hierarchy has it; "" if none has.
 func (t *T) CgroupFile(cgroup, name string) string {
 	ginkgo.GinkgoHelper()
+	t.Need(FeatureHostCgroups)
 	for _, dir := range t.Cgroups(cgroup) {
 		if !strings.HasSuffix(dir, cgroup) && !strings.HasSuffix(dir, cgroup+".scope") {
 			continue

@@ -8,6 +8,7 @@ import (
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"ocid/impl/ledger"
+	"ocid/impl/runtime"
 	"ocid/impl/stats"
 	"ocid/spec"
 )
@@ -196,15 +197,59 @@ func (s *Server) podNetworkUsage(id string) *runtimeapi.NetworkUsage {
 // sampleContainer begins to sample a container that the runtime has created.
 func (s *Server) sampleContainer(id string) {
 	e, _ := s.containers.Get(id)
-	if dir := s.containerCgroup(id, &e.Data); dir != "" {
-		s.Stats.Track(id, stats.Source{Cgroup: dir})
+	dir, since := s.containerCgroup(id, &e.Data), e.Data.StartedAt
+	if since == 0 {
+		since = time.Now().UnixNano()
 	}
+	if dir != "" {
+		s.Stats.Track(id, stats.Source{Cgroup: dir, Ask: s.askUsage(id, e.Data.Handler), Since: since})
+	}
+}
+
+// askTime bounds what a runtime may take to tell what a container uses.
+const askTime = 10 * time.Second
+
+// askUsage asks a runtime whose containers have a kernel of their own: in
+// their cgroup on the host is only what stands for them.
+func (s *Server) askUsage(id, handler string) func() (stats.Asked, error) {
+	rt, err := s.runtimeOf(handler)
+	if err != nil || !s.Config.Runtime.Handlers[handler].VM {
+		return nil
+	}
+	return func() (stats.Asked, error) {
+		ctx, cancel := context.WithTimeout(context.Background(), askTime)
+		defer cancel()
+		u, err := rt.Usage(ctx, id)
+		if err != nil {
+			return stats.Asked{}, err
+		}
+		return stats.Asked{CPU: u.CPU, Memory: askedMemory(u), Processes: u.Processes}, nil
+	}
+}
+
+// askedMemory reads the names of both versions of cgroups.
+func askedMemory(u runtime.Usage) stats.Memory {
+	either := func(v1, v2 string) uint64 {
+		if n, ok := u.Detail[v1]; ok {
+			return n
+		}
+		return u.Detail[v2]
+	}
+	m := stats.Memory{
+		Usage: u.Memory, WorkingSet: u.Memory - min(u.Memory, either("total_inactive_file", "inactive_file")), Limit: stats.Unlimited,
+		RSS: either("total_rss", "anon"), Cache: either("total_cache", "file"), Mapped: either("total_mapped_file", "file_mapped"),
+		Faults: either("total_pgfault", "pgfault"), MajorFaults: either("total_pgmajfault", "pgmajfault"),
+	}
+	if u.Limit > 0 {
+		m.Limit = u.Limit
+	}
+	return m
 }
 
 // samplePod begins to sample a READY sandbox.
 func (s *Server) samplePod(id string) {
 	e, _ := s.sandboxes.Get(id)
-	from := stats.Source{Cgroup: s.podCgroup(&e.Data)}
+	from := stats.Source{Cgroup: s.podCgroup(&e.Data), NoTaps: s.Config.Runtime.Handlers[e.Data.Handler].VM}
 	if e.Data.facts()&spec.OnHostNetwork == 0 {
 		from.NetNS = s.netnsPath(id)
 	}

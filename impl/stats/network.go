@@ -33,8 +33,8 @@ func openNetwork(path string) (*netlink.Handle, error) {
 	return h, nil
 }
 
-// interfaces reads the counters of all links but the loopback.
-func interfaces(h *netlink.Handle, now int64) ([]Interface, error) {
+// interfaces reads the counters of all links but the loopback, or but TAPs too.
+func interfaces(h *netlink.Handle, noTaps bool, now int64) ([]Interface, error) {
 	links, err := h.LinkList()
 	if errors.Is(err, netlink.ErrDumpInterrupted) { // a link came or went meanwhile
 		links, err = h.LinkList()
@@ -45,7 +45,7 @@ func interfaces(h *netlink.Handle, now int64) ([]Interface, error) {
 	var all []Interface
 	for _, l := range links {
 		a := l.Attrs()
-		if a.Flags&net.FlagLoopback != 0 || a.Statistics == nil {
+		if a.Flags&net.FlagLoopback != 0 || a.Statistics == nil || noTaps && l.Type() == "tuntap" {
 			continue
 		}
 		c := a.Statistics

@@ -41,6 +41,21 @@ type Options struct {
 type Source struct {
 	Cgroup string // path below the mount point of each hierarchy; "" is none
 	NetNS  string // file of the network namespace; "" is none
+	// NoTaps leaves TAP devices out: they are a virtual machine's end of the
+	// other interfaces, where their traffic is counted already.
+	NoTaps bool
+	// Ask tells the numbers of what the host's cgroup says nothing of; nil reads
+	// the cgroup. Its errors are Sample's. Only who wants the numbers pays for
+	// them: nothing is asked at the interval.
+	Ask   func() (Asked, error)
+	Since int64 // ns since 1970: when what Ask counts was nothing
+}
+
+// Asked is what somebody else has counted.
+type Asked struct {
+	CPU       uint64 // ns
+	Memory    Memory
+	Processes uint64
 }
 
 // A Sampler holds the open files. Its methods are safe for concurrent use.
@@ -143,7 +158,7 @@ func (s *Sampler) Sample(name string) (Sample, error) {
 	if err != nil {
 		return Sample{}, err
 	}
-	sample, err := one.sample(s.o.Interval, s.o.MaxAge)
+	sample, err := one.current(s.o.Interval, s.o.MaxAge)
 	if err != nil {
 		return sample, fmt.Errorf("statistics of %q: %w", name, err)
 	}

@@ -23,7 +23,13 @@ type subject struct {
 	links  []Interface
 }
 
-func newSubject(from Source, files layout) *subject { return &subject{from: from, files: files} }
+func newSubject(from Source, files layout) *subject {
+	s := &subject{from: from, files: files}
+	if from.Ask != nil {
+		s.window.rate(reading{at: from.Since}, 0)
+	}
+	return s
+}
 
 // A window is what usage per second is an average over: it begins at one of two
 // older readings, so that it is never much shorter than half the interval once
@@ -86,8 +92,42 @@ func (s *subject) lost(err error) error {
 	return err
 }
 
+// current is a reading of the cgroup, or what somebody else says.
+func (s *subject) current(interval, maxAge time.Duration) (Sample, error) {
+	if s.from.Ask == nil {
+		return s.sample(interval, maxAge)
+	}
+	s.mu.Lock()
+	last, shared := s.last, s.shared(maxAge)
+	s.mu.Unlock()
+	if shared {
+		return last, nil
+	}
+	told, err := s.from.Ask()
+	if err != nil {
+		return Sample{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at := s.now()
+	s.last = Sample{
+		At: at, CPU: &CPU{Usage: told.CPU, UsagePerSecond: s.window.rate(reading{at, told.CPU}, interval)},
+		Memory: &told.Memory, Processes: &told.Processes,
+	}
+	return s.last, nil
+}
+
+// shared says whether the last reading is young and has a rate.
+func (s *subject) shared(maxAge time.Duration) bool {
+	age := time.Duration(time.Now().UnixNano() - s.last.At)
+	return s.last.At != 0 && age >= 0 && age < maxAge && s.last.CPU.UsagePerSecond != nil
+}
+
 // tick reads the CPU counter only.
 func (s *subject) tick(interval time.Duration) error {
+	if s.from.Ask != nil {
+		return nil
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.open(); err != nil {
@@ -101,15 +141,14 @@ func (s *subject) tick(interval time.Duration) error {
 	return nil
 }
 
-// sample returns the last reading if it is young and has a rate, else a new one.
+// sample returns the last reading if it may be shared, else a new one.
 func (s *subject) sample(interval, maxAge time.Duration) (Sample, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.open(); err != nil {
 		return Sample{}, err
 	}
-	age := time.Duration(time.Now().UnixNano() - s.last.At)
-	if s.last.At != 0 && age >= 0 && age < maxAge && s.last.CPU.UsagePerSecond != nil {
+	if s.shared(maxAge) {
 		return s.last, nil
 	}
 	next, err := s.read(interval)
@@ -137,6 +176,9 @@ func (s *subject) read(interval time.Duration) (next Sample, err error) {
 func (s *subject) detail() (Detail, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.from.Ask != nil {
+		return Detail{At: s.now()}, nil
+	}
 	if err := s.open(); err != nil {
 		return Detail{}, err
 	}
@@ -161,7 +203,7 @@ func (s *subject) network(maxAge time.Duration) ([]Interface, error) {
 		}
 		s.socket = socket
 	}
-	links, err := interfaces(s.socket, s.now())
+	links, err := interfaces(s.socket, s.from.NoTaps, s.now())
 	if err != nil {
 		s.socket.Close()
 		s.socket = nil
