@@ -21,7 +21,7 @@ var imagePromises = []Promise{
 	{By: "impl/store", RPC: "ImageStatus", Rule: must("image.status", "ImageStatus has ID, size, tags, digests and user, and no image and no error for what is not there.", "cri-api v1, ImageStatusResponse")},
 	{By: "impl/store", RPC: "ListImages", Rule: must("image.list", "ListImages returns each image once with all its tags.", criImage)},
 	{By: "impl/store", RPC: "RemoveImage", Rule: must("image.remove", "RemoveImage removes an image with all its tags, and succeeds if it is not there.", criImage+": RemoveImage removes the image. This call is idempotent, and must not return an error if the image has already been removed.")},
-	{By: "impl/store", RPC: "RemoveImage", Rule: must("image.remove.used", "RemoveImage refuses an image that a container uses.", own)},
+	{By: "impl/store", RPC: "RemoveImage", Rule: must("image.remove.used", "RemoveImage refuses an image that a container is made from or has mounted, until the container is removed.", own)},
 	{By: "impl/store", RPC: "ImageFsInfo", Rule: must("image.fs", "ImageFsInfo has the mount point and the bytes used of the image and of the container filesystem.", kubelet+": refuses an answer without them")},
 	{By: "impl/store", RPC: "PullImage", Rule: must("image.name.short", "A short name stands for its alias, else for the image of the first search registry of registries.conf that has it, else for one of docker.io; nobody is asked.", registriesConf).needs(Restart)},
 	{By: "impl/store", RPC: "PullImage", Rule: must("image.name.enforced", "PullImage refuses a short name that stands for images of several registries where registries.conf says enforcing.", registriesConf+": short-name-mode").needs(Restart)},

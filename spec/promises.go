@@ -1,7 +1,7 @@
 package spec
 
 var servicePromises = []Promise{
-	{By: "impl/server", RPC: "Version", Rule: must("service.version", "Version names the API, the runtime and the runtime's version.", kubelet+": refuses an answer with an empty field")},
+	{By: "impl/server", RPC: "Version", Rule: must("service.version", "Version names the API, the runtime and the versions of both, which are semantic ones.", "cri-api v1, VersionResponse: The string must be semver-compatible.")},
 	{By: "impl/server", RPC: "Status", Rule: must("service.status", "Status has the conditions RuntimeReady and NetworkReady.", "cri-api v1, RuntimeCondition")},
 	{By: "impl/network", RPC: "Status", Rule: must("service.network-ready", "NetworkReady is false, with the reason, while no usable CNI configuration is there, and RuntimeReady stays true.", "cri-api v1, RuntimeCondition").needs(Restart)},
 	{By: "impl/server", RPC: "Status", Rule: must("service.handlers", "Status lists every runtime handler, and the default one under the name \"\" too.", "cri-api v1, RuntimeHandler.name")},

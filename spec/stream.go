@@ -79,7 +79,7 @@ var streamPromises = []Promise{
 	{By: "impl/server", RPC: "Attach", Rule: must("stream.attach.tty", "Attach refuses a tty that is not the container's.", attachAPI+".tty: This must match the TTY setting in the ContainerConfig.")},
 	{By: "impl/runtime", RPC: "Attach", Rule: must("stream.attach.resize", "The terminal of a container takes the size of the attached client's.", kubelet)},
 	{By: "impl/runtime", RPC: "Attach", Rule: must("stream.attach.slow", "An attached client that does not read holds up neither the container nor its log; it is given up.", "own: with conmon, peers stop the container")},
-	{By: "impl/runtime", RPC: "Attach", Rule: must("stream.attach.restart", "A container can be attached to after the daemon was restarted, its stdin too.", "own").needs(Restart)},
+	{By: "impl/runtime", RPC: "Attach", Rule: must("stream.attach.restart", "A restart of the daemon ends the streams of attached clients and nothing else: the container runs on, and can be attached to again, its stdin too.", "own").needs(Restart)},
 
 	{By: "impl/server", RPC: "PortForward", Rule: must("stream.forward.pod", "PortForward connects to the port inside the pod's network namespace, on 127.0.0.1 and else on ::1.", forwardAPI)},
 	{By: "impl/server", RPC: "PortForward", Rule: must("stream.forward.host", "PortForward to a pod on the host network connects to the host's port.", "critest: runtime should support portforward in host network")},

@@ -178,6 +178,16 @@ var _ = Describe("The reason of a container", func() {
 		})
 	}
 
+	It("is OOMKilled in the event that tells of its end", target.Covers("container.status.oom-killed", "events.containers", "events.status"), containerLimit, func(ctx SpecContext) {
+		t := target.Current()
+		p := t.Pod(ctx)
+		events := t.Events(ctx)
+		c := p.Run(ctx, target.Shell("exec "+eat), small)
+		all := expectTold(ctx, events, map[string]string{c.ID: "c"}, life("c", created, started, stopped)...)
+		Expect(all[2].GetContainersStatuses()).To(ConsistOf(And(
+			HaveField("State", isExited), HaveField("Reason", "OOMKilled"), HaveField("ExitCode", int32(137)))))
+	})
+
 	It("is OOMKilled though nobody was there to see it", target.Covers("container.status.oom-killed"), restartLimit, func(ctx SpecContext) {
 		t := target.Current()
 		c := t.Pod(ctx).Run(ctx, target.Shell("sleep 0.3; exec "+eat), small)

@@ -171,6 +171,7 @@ var _ = Describe("UpdateContainerResources", func() {
 		for _, p := range c.Processes() {
 			Expect(p.OOMScore()).To(Equal(800), "%s", p)
 		}
+		Expect(c.Output(ctx, "cat", "/proc/self/oom_score_adj")).To(Equal("800"), "of a command that is run later")
 		Expect(c.Status(ctx).GetResources().GetLinux().GetOomScoreAdj()).To(BeEquivalentTo(800))
 	})
 })

@@ -1,6 +1,8 @@
 package probe
 
 import (
+	"bytes"
+	"compress/gzip"
 	"fmt"
 	"strings"
 
@@ -93,11 +95,13 @@ var _ = Describe("PullImage from an index", target.Covers("image.pull.platform")
 // the manifest (OCI image specification).
 var _ = Describe("PullImage of what is no container image", target.Covers("image.pull.unusable"), func() {
 	layer := []byte("no archive, though it says so")
+	plain := `{"os":"linux","architecture":"amd64","rootfs":{"type":"layers","diff_ids":["sha256:` + strings.Repeat("0", 64) + `"]}}`
 	for name, raw := range map[string]images.Raw{
 		"an artifact":                        {Config: "{}", ConfigType: "application/vnd.ocid.test", Layer: layer, LayerType: "application/x-thing"},
 		"an image with text for config":      {Config: "no JSON", Layer: layer},
 		"an image with odd types":            {Config: `{"os": 7, "rootfs": []}`, Layer: layer},
-		"an image with a layer of something": {Config: `{"os":"linux","architecture":"amd64","rootfs":{"type":"layers","diff_ids":["sha256:` + strings.Repeat("0", 64) + `"]}}`, Layer: layer},
+		"an image with a layer of something": {Config: plain, Layer: layer},
+		"an image with a layer cut short":    {Config: plain, Layer: gzipped(layer)[:20]},
 	} {
 		It("is refused and leaves nothing: "+name, imageLimit, func(ctx SpecContext) {
 			t := target.Current()
@@ -121,4 +125,12 @@ func xattrOf(c *target.Container, path, name string) string {
 	n, err := unix.Getxattr(fmt.Sprintf("/proc/%d/root%s", c.Init().PID, path), name, value)
 	Expect(err).NotTo(HaveOccurred(), "%s of %s", name, path)
 	return string(value[:n])
+}
+
+func gzipped(data []byte) []byte {
+	var out bytes.Buffer
+	w := gzip.NewWriter(&out)
+	_, _ = w.Write(data)
+	_ = w.Close()
+	return out.Bytes()
 }

@@ -96,7 +96,7 @@ func refusesRequest(ctx SpecContext, rule, field string, changes []target.Contai
 	t := target.Current()
 	p := t.Pod(ctx)
 	valid := p.ContainerRequest()
-	before, calls := t.Now(ctx), witnessed(t)
+	before, calls, written := t.Now(ctx), witnessed(t), t.StorageWritten()
 	for _, change := range changes {
 		req := proto.CloneOf(valid)
 		change(req)
@@ -104,6 +104,7 @@ func refusesRequest(ctx SpecContext, rule, field string, changes []target.Contai
 		expectInvalid(t, err, rule, field)
 	}
 	expectUntouched(t, calls)
+	Expect(t.StorageWritten()).To(Equal(written), "nothing is made for a refused request")
 	t.ExpectNothingLeft(ctx, before)
 	c, err := p.CreateFrom(ctx, valid)
 	Expect(err).NotTo(HaveOccurred(), "the name of the refused container is free")

@@ -178,6 +178,10 @@ func noProfiles() []string {
 		`{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["mkdir"], "name": "rmdir", "action": "SCMP_ACT_ERRNO"}]}`,
 		`{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["mkdir"], "action": "SCMP_ACT_ERRNO", "errno": "ENOTHING"}]}`,
 		`{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["mkdir"], "action": "SCMP_ACT_ERRNO", "args": [{"index": 0, "op": "IS"}]}]}`,
+		`{"defaultAction": "SCMP_ACT_ALLOW", "flags": ["SECCOMP_FILTER_FLAG_NONE"]}`,
+		`{"defaultAction": "SCMP_ACT_NOTIFY", "listenerPath": "/run/listener"}`,
+		`{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["mkdir"], "action": "SCMP_ACT_NOTIFY"}]}`,
+		`{"defaultAction": "SCMP_ACT_ALLOW", "listenerPath": "/run/listener", "syscalls": [{"names": ["mkdir", "write"], "action": "SCMP_ACT_NOTIFY"}]}`,
 	} {
 		path := filepath.Join(dir, fmt.Sprint(i))
 		Expect(os.WriteFile(path, []byte(text), 0o644)).To(Succeed())

@@ -219,6 +219,31 @@ var _ = Describe("An attached client", func() {
 	})
 })
 
+// The daemon is between the client and the container; what it ends with is the
+// stream, not the container.
+var _ = Describe("An attached client whose daemon ends", func() {
+	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
+		for _, via := range []target.Transport{target.SPDY, target.WebSocket} {
+			It(fmt.Sprintf("is told so, and the container goes on: %s, %s", signal, via), target.Covers("stream.attach.restart"), restartLimit, func(ctx SpecContext) {
+				t := target.Current()
+				t.Need(target.FeatureRestart)
+				c := t.Pod(ctx).Run(ctx, target.Shell("while read line; do echo got $line; done; echo end"), interactive(false))
+				var out target.Output
+				r, w := inputPair()
+				open := attached(ctx, c, via, target.Client{Stdin: r, Stdout: &out})
+				_, err := io.WriteString(w, "before\n")
+				Expect(err).NotTo(HaveOccurred())
+				awaitOutput(ctx, &out, "got before\n")
+				Expect(t.Restart(ctx, signal)).To(Succeed())
+				Eventually(ctx, open.over).WithTimeout(happensIn).Should(BeClosed(), "the stream of a daemon that is gone")
+				Expect(c.State(ctx)).To(Equal(runtimeapi.ContainerState_CONTAINER_RUNNING))
+				converse(ctx, c, via, "after")
+				Expect(out.String()).To(Equal("got before\n"))
+			})
+		}
+	}
+})
+
 // converse attaches to a container that answers each line, and leaves.
 func converse(ctx context.Context, c *target.Container, via target.Transport, line string) {
 	GinkgoHelper()

@@ -19,6 +19,8 @@ import (
 // "Version returns the runtime name, runtime version, and runtime API version."
 // (cri-api v1, RuntimeService)
 //
+// "The string must be semver-compatible." (cri-api v1, VersionResponse)
+//
 // The kubelet's client rejects an answer in which one of the four texts is
 // empty.
 var _ = Describe("Version", target.Covers("service.version"), func() {
@@ -28,7 +30,8 @@ var _ = Describe("Version", target.Covers("service.version"), func() {
 		Expect(err).NotTo(HaveOccurred())
 		Expect(v.GetVersion()).NotTo(BeEmpty(), "version")
 		Expect(v.GetRuntimeName()).NotTo(BeEmpty(), "runtime_name")
-		Expect(v.GetRuntimeVersion()).NotTo(BeEmpty(), "runtime_version")
-		Expect(v.GetRuntimeApiVersion()).NotTo(BeEmpty(), "runtime_api_version")
+		const semantic = `^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$`
+		Expect(v.GetRuntimeVersion()).To(MatchRegexp(semantic), "runtime_version")
+		Expect(v.GetRuntimeApiVersion()).To(MatchRegexp(semantic), "runtime_api_version")
 	})
 })

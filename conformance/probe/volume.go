@@ -98,18 +98,21 @@ var _ = Describe("An image volume", func() {
 		}
 		t.ExpectNothingLeft(ctx, before)
 	})
-	It("keeps its image", target.Covers("volume.image.used"), containerLimit, func(ctx SpecContext) {
+	It("keeps its image", target.Covers("image.remove.used"), containerLimit, func(ctx SpecContext) {
 		t := target.Current()
 		ref, id := volumeImage(ctx, t)
 		c := t.Pod(ctx).Run(ctx, mounts(imageMount(id, "")))
-		remove := func() error {
-			return answerOf(t.Images.RemoveImage(ctx, &runtimeapi.RemoveImageRequest{Image: &runtimeapi.ImageSpec{Image: ref}}))
+		refused := func() {
+			GinkgoHelper()
+			err := removeRef(ctx, t, ref)
+			t.ExpectCode(err, codes.FailedPrecondition)
+			t.ExpectRule(err, "image.remove.used")
 		}
-		t.ExpectCode(remove(), codes.FailedPrecondition)
+		refused()
 		Expect(c.Stop(ctx, 0)).To(Succeed())
-		t.ExpectCode(remove(), codes.FailedPrecondition)
+		refused()
 		Expect(c.Remove(ctx)).To(Succeed())
-		Expect(remove()).To(Succeed())
+		Expect(removeRef(ctx, t, ref)).To(Succeed())
 	})
 	It("is unmounted when its container exits", target.Covers("volume.image.exited"), containerLimit, func(ctx SpecContext) {
 		t := target.Current()

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/moby/sys/mountinfo"
 	"github.com/onsi/ginkgo/v2"
@@ -118,6 +119,29 @@ func (t *T) Storage() Storage {
 	all, err := t.observer.Storage()
 	must(err)
 	return all
+}
+
+// StorageWritten is when a record of a container or a layer was last written; it
+// is the zero time where the storage's records can't be read.
+func (t *T) StorageWritten() (last time.Time) {
+	ginkgo.GinkgoHelper()
+	if !t.Has(FeatureStorageRecords) {
+		return last
+	}
+	for _, root := range t.observer.at.Storage {
+		for _, sort := range []string{"containers", "layers"} {
+			dirs, err := filepath.Glob(filepath.Join(root, "*-"+sort))
+			must(err)
+			for _, dir := range dirs {
+				info, err := os.Stat(dir)
+				must(err)
+				if info.ModTime().After(last) {
+					last = info.ModTime()
+				}
+			}
+		}
+	}
+	return last
 }
 
 // Record returns the container record with the ID, and whether there is one.

@@ -79,10 +79,14 @@ func (in ContainerInput) check() error {
 	case in.RootFS == "":
 		return errors.New("root file system is not known")
 	}
-	if err := checkTexts(in.Config); err != nil {
-		return err
-	}
-	return checkDevices(in.Config)
+	return nil
+}
+
+// CheckProcess gives the error that Container would give about the process, what
+// it may do and its devices. It needs neither file system nor user.
+func CheckProcess(in ContainerInput) error {
+	_, err := containerProcess(in)
+	return err
 }
 
 // checkTexts refuses a NUL byte in what the kernel reads as a text that ends

@@ -18,6 +18,12 @@ const (
 
 // containerProcess gives the first process of a container.
 func containerProcess(in ContainerInput) (*specs.Process, error) {
+	if err := checkTexts(in.Config); err != nil {
+		return nil, err
+	}
+	if err := checkDevices(in.Config); err != nil {
+		return nil, err
+	}
 	args, err := CommandLine(in.Config, in.Image)
 	if err != nil {
 		return nil, err

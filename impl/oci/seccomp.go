@@ -68,10 +68,11 @@ func seccompFile(field, ref string) (SeccompWish, error) {
 	return SeccompWish{Path: path, Field: securityField + field}, nil
 }
 
-// Profile gives the profile that is wished for; data is what the file holds.
+// Profile gives the profile that is wished for; data is what the file holds, and
+// flags are those that the runtime can give to a filter, nil if it does not tell.
 // nil is none. A file that is not a whole profile gives a FieldError: a filter
 // that is half understood would let through what it was made to stop.
-func (w SeccompWish) Profile(data []byte) (*seccomp.Seccomp, error) {
+func (w SeccompWish) Profile(data []byte, flags []string) (*seccomp.Seccomp, error) {
 	switch {
 	case w.Default:
 		return seccomp.DefaultProfile(), nil
@@ -81,7 +82,7 @@ func (w SeccompWish) Profile(data []byte) (*seccomp.Seccomp, error) {
 	p := &seccomp.Seccomp{}
 	err := json.Unmarshal(data, p)
 	if err == nil {
-		err = checkSeccomp(p)
+		err = checkSeccomp(p, flags)
 	}
 	if err != nil {
 		return nil, invalid(w.Field, "%.200q is not a seccomp profile: %v", w.Path, err)
@@ -90,7 +91,7 @@ func (w SeccompWish) Profile(data []byte) (*seccomp.Seccomp, error) {
 }
 
 // checkSeccomp looks for what runtimes would stumble over or overlook.
-func checkSeccomp(p *seccomp.Seccomp) error {
+func checkSeccomp(p *seccomp.Seccomp, flags []string) error {
 	if !isAction(p.DefaultAction) {
 		return fmt.Errorf("defaultAction %.80q is not known", p.DefaultAction)
 	}
@@ -106,6 +107,44 @@ func checkSeccomp(p *seccomp.Seccomp) error {
 	for i, call := range p.Syscalls {
 		if err := checkCall(call); err != nil {
 			return fmt.Errorf("syscalls[%d]: %w", i, err)
+		}
+	}
+	if err := checkFlags(p.Flags, flags); err != nil {
+		return err
+	}
+	return checkNotify(p)
+}
+
+// flagTSYNC is in the runtime specification, though not in its package.
+const flagTSYNC = "SECCOMP_FILTER_FLAG_TSYNC"
+
+// checkFlags refuses flags that the runtime does not have. One that does not
+// tell has those of version 1.0.2 of the runtime specification.
+func checkFlags(asked, has []string) error {
+	if has == nil {
+		has = []string{flagTSYNC, string(specs.LinuxSeccompFlagLog), string(specs.LinuxSeccompFlagSpecAllow)}
+	}
+	for _, f := range asked {
+		if !slices.Contains(has, f) {
+			return fmt.Errorf("flag %.80q is none of the runtime's, which are %s", f, strings.Join(has, ", "))
+		}
+	}
+	return nil
+}
+
+// checkNotify refuses a filter that asks somebody else where nobody can be
+// asked: runtimes need write(2) to hand the listener over.
+func checkNotify(p *seccomp.Seccomp) error {
+	if p.DefaultAction == seccomp.ActNotify {
+		return fmt.Errorf("%s can't be the defaultAction", seccomp.ActNotify)
+	}
+	for i, call := range p.Syscalls {
+		switch {
+		case call.Action != seccomp.ActNotify:
+		case p.ListenerPath == "":
+			return fmt.Errorf("syscalls[%d]: %s needs a listenerPath", i, seccomp.ActNotify)
+		case call.Name == "write" || slices.Contains(call.Names, "write"):
+			return fmt.Errorf("syscalls[%d]: write can't have the action %s", i, seccomp.ActNotify)
 		}
 	}
 	return nil

@@ -52,7 +52,7 @@ func TestSeccompWish(t *testing.T) {
 // filtered is the container with the filter of a file that holds the text.
 func filtered(t *testing.T, text string, add ...string) *specs.LinuxSeccomp {
 	t.Helper()
-	p, err := oci.SeccompWish{Path: "/p"}.Profile([]byte(text))
+	p, err := oci.SeccompWish{Path: "/p"}.Profile([]byte(text), nil)
 	require.NoError(t, err)
 	in := plain()
 	in.Seccomp = p
@@ -92,7 +92,7 @@ func TestSeccompConditions(t *testing.T) {
 }
 
 func TestSeccompDefault(t *testing.T) {
-	p, err := oci.SeccompWish{Default: true}.Profile(nil)
+	p, err := oci.SeccompWish{Default: true}.Profile(nil, nil)
 	require.NoError(t, err)
 	allows := func(name string, add ...string) bool {
 		in := plain()
@@ -124,8 +124,23 @@ func TestSeccompNonsense(t *testing.T) {
 		`{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"name": "a", "action": "NO"}]}`,
 		`{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"name": "a", "action": "SCMP_ACT_ERRNO", "errno": "E"}]}`,
 		`{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"name": "a", "action": "SCMP_ACT_ERRNO", "args": [{"op": "="}]}]}`,
+		`{"defaultAction": "SCMP_ACT_ALLOW", "flags": ["SECCOMP_FILTER_FLAG_NONE"]}`,
+		`{"defaultAction": "SCMP_ACT_NOTIFY", "listenerPath": "/run/listener"}`,
+		`{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["mkdir"], "action": "SCMP_ACT_NOTIFY"}]}`,
+		`{"defaultAction": "SCMP_ACT_ALLOW", "listenerPath": "/run/listener", "syscalls": [{"names": ["mkdir", "write"], "action": "SCMP_ACT_NOTIFY"}]}`,
 	} {
-		_, err := oci.SeccompWish{Path: "/p", Field: "f"}.Profile([]byte(text))
+		_, err := oci.SeccompWish{Path: "/p", Field: "f"}.Profile([]byte(text), nil)
 		requireField(t, err, "f", false)
 	}
+}
+
+func TestSeccompFlags(t *testing.T) {
+	has := func(told []string, flags string) error {
+		_, err := oci.SeccompWish{Path: "/p", Field: "f"}.Profile([]byte(`{"defaultAction": "SCMP_ACT_ALLOW", "flags": [`+flags+`]}`), told)
+		return err
+	}
+	require.NoError(t, has(nil, `"SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_TSYNC", "SECCOMP_FILTER_FLAG_SPEC_ALLOW"`))
+	requireField(t, has(nil, `"SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"`), "f", false)
+	require.NoError(t, has([]string{"SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"}, `"SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"`))
+	requireField(t, has([]string{}, `"SECCOMP_FILTER_FLAG_LOG"`), "f", false)
 }

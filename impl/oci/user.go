@@ -68,21 +68,21 @@ const securityField = "config.linux.security_context."
 // supplemental_groups; with Strict they do not (cri-api v1
 // LinuxContainerSecurityContext). Contradictions and unknown names give a
 // FieldError.
-func ResolveUser(passwd, group io.Reader, req UserRequest) (User, error) {
+func ResolveUser(passwd, groups io.Reader, req UserRequest) (User, error) {
 	if err := req.check(); err != nil {
 		return User{}, err
 	}
-	files, err := readUserFiles(passwd, group)
+	files, err := readUserFiles(passwd, groups)
 	if err != nil {
 		return User{}, err
 	}
-	field, name, spec := req.spec()
+	field, name, group := req.names()
 	if field == securityField+"run_as_username" {
 		if err := files.mustHave(name); err != nil {
 			return User{}, invalid(field, "%v", err)
 		}
 	}
-	who, err := files.lookup(spec)
+	who, err := files.lookup(name, group)
 	if err != nil {
 		return User{}, invalid(field, "%v", err)
 	}
@@ -91,12 +91,7 @@ func ResolveUser(passwd, group io.Reader, req UserRequest) (User, error) {
 	}
 	gids := []int{who.Gid}
 	if req.Policy == runtimeapi.SupplementalGroupsPolicy_Merge {
-		// An explicit group must not hide the groups that list the user.
-		member, err := files.lookup(name)
-		if err != nil {
-			return User{}, invalid(field, "%v", err)
-		}
-		gids = append(gids, member.Sgids...)
+		gids = append(gids, who.Sgids...)
 	}
 	for _, g := range req.SupplementalGroups {
 		gids = append(gids, int(g))
@@ -136,17 +131,16 @@ func checkIDs(field string, ids ...int64) error {
 	return nil
 }
 
-// spec says which field names the user, the user's part of it and the whole.
-func (r UserRequest) spec() (field, name, whole string) {
+// names says which field names the user, the user, and the group if one is named.
+func (r UserRequest) names() (field, name, group string) {
 	switch {
 	case r.RunAsUsername != "":
-		return securityField + "run_as_username", r.RunAsUsername, r.RunAsUsername
+		return securityField + "run_as_username", r.RunAsUsername, ""
 	case r.RunAsUser != nil:
-		uid := strconv.FormatInt(r.RunAsUser.GetValue(), 10)
-		return securityField + "run_as_user", uid, uid
+		return securityField + "run_as_user", strconv.FormatInt(r.RunAsUser.GetValue(), 10), ""
 	}
-	name, _, _ = strings.Cut(r.ImageUser, ":")
-	return "config.image.image", name, r.ImageUser
+	name, group, _ = strings.Cut(r.ImageUser, ":")
+	return "config.image.image", name, group
 }
 
 // userFiles holds both files, as each is read more than once.
@@ -174,8 +168,19 @@ func readUserFiles(passwd, group io.Reader) (userFiles, error) {
 	return files, nil
 }
 
-func (f userFiles) lookup(spec string) (*user.ExecUser, error) {
-	return user.GetExecUser(spec, nil, bytes.NewReader(f.passwd), bytes.NewReader(f.group))
+// lookup finds the user, and then the group, which does not hide the groups that
+// list the user.
+func (f userFiles) lookup(name, group string) (*user.ExecUser, error) {
+	who, err := user.GetExecUser(name, nil, bytes.NewReader(f.passwd), bytes.NewReader(f.group))
+	if err != nil || group == "" {
+		return who, err
+	}
+	in, err := user.GetExecUser(":"+group, nil, bytes.NewReader(f.passwd), bytes.NewReader(f.group))
+	if err != nil {
+		return nil, err
+	}
+	who.Gid = in.Gid
+	return who, nil
 }
 
 // mustHave refuses a name that passwd does not hold, numbers included.

@@ -116,7 +116,7 @@ func (r *OCI) identify(id string, pid int) (Process, error) {
 	if st.parent != p.MonitorPID {
 		return p, fmt.Errorf("runtime gave process %d as the container's, which is not its child", pid)
 	}
-	p.StartTime = st.start
+	p.StartTime, p.Program = st.start, program(pid)
 	return p, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -212,4 +213,25 @@ func (l *lab) wholeLife(c Create, code int32) error {
 		err = fmt.Errorf("%s: %+v", c.ID, e)
 	}
 	return errors.Join(err, l.rt.Delete(ctx, c.ID))
+}
+
+// A start that is killed between the command's begin and the runtime's own
+// bookkeeping leaves the runtime in the belief that nothing was started. Here
+// its mark of that is put back by hand.
+func TestStartedWhateverTheRuntimeSays(t *testing.T) {
+	l := newLab(t)
+	p := l.created(l.bundle("c", "echo up; exec sleep 1000"))
+	require.NotEmpty(t, p.Program)
+	require.False(t, p.Started(), "created")
+	require.NoError(t, l.rt.Start(l.ctx(), "c"))
+	l.logLines("c", 1)
+	require.NoError(t, syscall.Mkfifo(filepath.Join(l.h.Root, "c", "exec.fifo"), 0o600))
+	s, err := l.rt.State(l.ctx(), "c")
+	require.NoError(t, err)
+	require.Equal(t, specs.StateCreated, s.Status)
+	require.True(t, p.Started())
+
+	require.NoError(t, l.rt.Kill(l.ctx(), "c", syscall.SIGKILL, false))
+	l.watch("c", p)
+	require.False(t, p.Started(), "ended")
 }

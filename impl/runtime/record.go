@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // Names in a container's run directory.
@@ -29,6 +30,7 @@ type Process struct {
 	StartTime    uint64 `json:"startTime"` // field 22 of /proc/PID/stat: clock ticks since boot; 0: was gone already
 	MonitorPID   int    `json:"monitorPid"`
 	MonitorStart uint64 `json:"monitorStart"`
+	Program      string `json:"program,omitempty"` // device and inode of what init ran when it was created; "" is not known
 }
 
 // record is what Delete needs to know about a container; Process is zero until
@@ -86,4 +88,23 @@ func (p Process) Alive() bool {
 	}
 	st, err := readStat(p.PID)
 	return err == nil && st.start == p.StartTime && !st.dead()
+}
+
+// Started says whether the container's command runs, or has run: its init has
+// executed another program since it was created. A runtime whose start is
+// killed may have let the command run and still call the container created,
+// for ever. False is also the answer where init never changes its program.
+func (p Process) Started() bool {
+	now := program(p.PID)
+	return p.Alive() && p.Program != "" && now != "" && now != p.Program
+}
+
+// program identifies what a process runs, "" if nobody can say.
+func program(pid int) string {
+	info, err := os.Stat(filepath.Join("/proc", strconv.Itoa(pid), "exe"))
+	if err != nil {
+		return ""
+	}
+	st := info.Sys().(*syscall.Stat_t)
+	return fmt.Sprintf("%d:%d", st.Dev, st.Ino)
 }

@@ -93,8 +93,9 @@ func (s *Server) decideLog(_ context.Context, c *Container, pod *Sandbox) error 
 	return s.fieldError(spec.CreateContainer, refuseLogPath(c.LogPath))
 }
 
-// decideImage finds the image, and in it what the config leaves open.
-func (s *Server) decideImage(ctx context.Context, c *Container, _ *Sandbox) error {
+// decideImage finds the image, and in it what the config leaves open; then it is
+// known what the process would be.
+func (s *Server) decideImage(ctx context.Context, c *Container, pod *Sandbox) error {
 	name := c.Config.M.Image.Image
 	img, err := s.Images.Status(ctx, name)
 	if err != nil {
@@ -109,7 +110,7 @@ func (s *Server) decideImage(ctx context.Context, c *Container, _ *Sandbox) erro
 	}
 	c.ImageID, c.ImageRef = img.ID, firstOr(img.RepoDigests, img.ID)
 	c.StopWith = oci.StopSignal(c.Config.M, img.Config).Number
-	return nil
+	return s.refuseProcess(c, pod, img.Config)
 }
 
 // logPath is where the container's log goes, "" if it has none.

@@ -128,7 +128,10 @@ func (s *Server) containerInput(id string, c *Container, img *imgspecv1.Image) (
 	if in.ExtraMounts, err = s.imageMounts(id, c, img.Config.Volumes); err != nil {
 		return in, err
 	}
-	if err := s.confine(&in, c, img); err != nil {
+	if in.User, err = resolveUser(c.RootFS, c.Config.M, img); err != nil {
+		return in, err
+	}
+	if err := s.confine(&in, c); err != nil {
 		return in, err
 	}
 	if in.Namespaces, err = s.containerNamespaces(c, &pod.Data); err != nil {

@@ -57,7 +57,7 @@ func (s *Server) writeInfraConfig(id, bundle, root string, sb *Sandbox) error {
 	if sb.facts()&spec.OnHostIPC == 0 {
 		files.Shm = s.shmPath(id)
 	}
-	filter, err := sandboxSeccomp(sb)
+	filter, err := s.sandboxSeccomp(sb)
 	if err != nil {
 		return err
 	}

@@ -114,7 +114,11 @@ func (s *Server) askRuntime(ctx context.Context, e ledger.Entry[Container]) erro
 	}
 	switch st.Status {
 	case specs.StateCreated:
-		return s.adoptContainer(ctx, e.ID, spec.Created)
+		if !e.Data.Process.Started() {
+			return s.adoptContainer(ctx, e.ID, spec.Created)
+		}
+		// The start was cut short when it had only to be written down.
+		return s.adoptContainer(ctx, e.ID, spec.Running)
 	case specs.StateRunning:
 		return s.adoptContainer(ctx, e.ID, spec.Running)
 	}

@@ -81,7 +81,7 @@ func (s *Server) newSandbox(req *runtimeapi.RunPodSandboxRequest) (Sandbox, erro
 		HasInfra:   infra.Then,
 		CreatedAt:  time.Now().UnixNano(),
 	}
-	_, err = sandboxSeccomp(&sb)
+	_, err = s.sandboxSeccomp(&sb)
 	return sb, s.fieldError(spec.RunPodSandbox, err)
 }
 

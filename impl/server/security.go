@@ -9,11 +9,13 @@ import (
 	"strings"
 
 	imgspecv1 "github.com/opencontainers/image-spec/specs-go/v1"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"go.podman.io/common/pkg/seccomp"
 	"golang.org/x/sys/unix"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"ocid/impl/oci"
+	"ocid/spec"
 )
 
 // maxSeccompFile bounds what is read of a seccomp profile, in bytes.
@@ -22,13 +24,29 @@ const maxSeccompFile = 4 << 20
 // apparmorProfiles is where the kernel lists the profiles that are loaded.
 const apparmorProfiles = "/sys/kernel/security/apparmor/profiles"
 
-// confine fills in what the process of a container may do, as far as it does
-// not stand in the request itself.
-func (s *Server) confine(in *oci.ContainerInput, c *Container, img *imgspecv1.Image) (err error) {
-	sc := c.Config.M.GetLinux().GetSecurityContext()
-	if in.User, err = resolveUser(c.RootFS, c.Config.M, img); err != nil {
-		return err
+// refuseProcess refuses what no process can be given, before anything is made.
+// What stands in files is read again for the configuration, as it is then.
+func (s *Server) refuseProcess(c *Container, pod *Sandbox, img *imgspecv1.Image) error {
+	in := oci.ContainerInput{
+		Sandbox: pod.Config.M, Hostname: pod.Hostname, Config: c.Config.M, Image: img, Privileged: c.Elevated, Host: s.Host,
 	}
+	err := s.confine(&in, c)
+	if err == nil {
+		_, err = hostDevices(c.Config.M.GetDevices())
+	}
+	if err == nil {
+		err = oci.CheckProcess(in)
+	}
+	if err == nil {
+		err = s.injectDevices(&specs.Spec{}, c.Config.M)
+	}
+	return s.fieldError(spec.CreateContainer, err)
+}
+
+// confine fills in what the process of a container may do, as far as it stands
+// neither in the request itself nor in the image's files.
+func (s *Server) confine(in *oci.ContainerInput, c *Container) (err error) {
+	sc := c.Config.M.GetLinux().GetSecurityContext()
 	if c.Elevated {
 		return s.elevate(in, c)
 	}
@@ -41,7 +59,7 @@ func (s *Server) confine(in *oci.ContainerInput, c *Container, img *imgspecv1.Im
 	if err != nil {
 		return err
 	}
-	in.Seccomp, err = readSeccomp(wish)
+	in.Seccomp, err = s.readSeccomp(wish, c.Handler)
 	return err
 }
 
@@ -56,7 +74,7 @@ func (s *Server) elevate(in *oci.ContainerInput, c *Container) (err error) {
 }
 
 // sandboxSeccomp gives the profile of a sandbox's own process.
-func sandboxSeccomp(sb *Sandbox) (*seccomp.Seccomp, error) {
+func (s *Server) sandboxSeccomp(sb *Sandbox) (*seccomp.Seccomp, error) {
 	sc := sb.Config.M.GetLinux().GetSecurityContext()
 	if sc.GetPrivileged() {
 		return nil, nil
@@ -65,13 +83,14 @@ func sandboxSeccomp(sb *Sandbox) (*seccomp.Seccomp, error) {
 	if err != nil {
 		return nil, err
 	}
-	return readSeccomp(wish)
+	return s.readSeccomp(wish, sb.Handler)
 }
 
-// readSeccomp gives the profile of a wish as it stands on the node now.
-func readSeccomp(wish oci.SeccompWish) (*seccomp.Seccomp, error) {
+// readSeccomp gives the profile of a wish as it stands on the node now, for a
+// runtime handler.
+func (s *Server) readSeccomp(wish oci.SeccompWish, handler string) (*seccomp.Seccomp, error) {
 	if wish.Path == "" {
-		return wish.Profile(nil)
+		return wish.Profile(nil, nil)
 	}
 	f, err := openRegular(unix.AT_FDCWD, wish.Path, 0)
 	if err != nil {
@@ -82,7 +101,17 @@ func readSeccomp(wish oci.SeccompWish) (*seccomp.Seccomp, error) {
 	if err != nil {
 		return nil, err
 	}
-	return wish.Profile(data)
+	return wish.Profile(data, s.seccompFlags(handler))
+}
+
+// seccompFlags are what a handler's runtime can give to a filter, nil if it does
+// not tell.
+func (s *Server) seccompFlags(handler string) []string {
+	rt, ok := s.Runtimes[handler]
+	if !ok || rt.Info().Features == nil || rt.Info().Features.Linux == nil || rt.Info().Features.Linux.Seccomp == nil {
+		return nil
+	}
+	return rt.Info().Features.Linux.Seccomp.SupportedFlags
 }
 
 // loadedProfiles names the AppArmor profiles that the kernel has now.

@@ -13,11 +13,11 @@ import (
 	"ocid/impl/version"
 )
 
-// apiVersion is the version of the CRI as kubelet knows it, and kubeletAPI the
-// one of the message itself.
+// apiVersion is the version of the CRI, runtime.v1, as a semantic version, and
+// kubeletAPI the one of the message itself.
 const (
 	kubeletAPI = "0.1.0"
-	apiVersion = "v1"
+	apiVersion = "1.0.0"
 )
 
 // Version names the daemon.

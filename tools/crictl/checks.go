@@ -43,7 +43,7 @@ func checks() []check {
 
 func daemonChecks() []check {
 	return []check{
-		output("version", `RuntimeName:\s+ocid`, `RuntimeApiVersion:\s+v1`),
+		output("version", `RuntimeName:\s+ocid`, `RuntimeApiVersion:\s+1\.0\.0`),
 		output("info", `"RuntimeReady"`, `"NetworkReady"`, `"status": true`),
 		output("runtime-config", `(?i)cgroup`),
 		output("completion bash", `complete`, `crictl`),

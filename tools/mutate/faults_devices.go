@@ -5,6 +5,13 @@ package main
 var faultsDevices = []fault{
 	{rule: "security.user.refused", op: "any name that is a number", file: "impl/oci/user.go",
 		old: `	if field == securityField+"run_as_username" {`, with: `	if field == "" {`},
+	{rule: "security.user.refused", op: "an unknown user is root", file: "impl/oci/user.go",
+		old: `	if err != nil || group == "" {
+		return who, err`, with: `	if err != nil {
+		who, err = user.GetExecUser("0", nil, nil, nil)
+	}
+	if err != nil || group == "" {
+		return who, err`},
 	{rule: "security.user.refused", op: "any group", file: "impl/oci/user.go",
 		old: `		checkIDs("supplemental_groups", r.SupplementalGroups...),
 `, with: ``},
@@ -21,7 +28,9 @@ var faultsDevices = []fault{
 	{rule: "security.user.merge", op: "the config's alone", file: "impl/oci/user.go",
 		old: `	if req.Policy == runtimeapi.SupplementalGroupsPolicy_Merge {`, with: `	if req.Policy < runtimeapi.SupplementalGroupsPolicy_Merge {`},
 	{rule: "security.user.merge", op: "a group hides those of the image", file: "impl/oci/user.go",
-		old: `		member, err := files.lookup(name)`, with: `		member, err := files.lookup(spec)`},
+		old: `	who.Gid = in.Gid
+`, with: `	who.Gid, who.Sgids = in.Gid, in.Sgids
+`},
 	{rule: "security.user.merge", op: "the image's alone", file: "impl/oci/user.go",
 		old: `		gids = append(gids, int(g))`, with: `		if req.Policy != runtimeapi.SupplementalGroupsPolicy_Merge {
 			gids = append(gids, int(g))

@@ -139,6 +139,8 @@ var faultsImagePull = []fault{
 		old: `{is: image.ErrUnusable, code: codes.InvalidArgument,`, with: `{is: image.ErrUnusable, code: codes.Internal,`},
 	{rule: "image.pull.unusable", op: "artifacts are not known", file: "impl/store/image/classify.go",
 		old: `errors.As(err, &artifact), `, with: `errors.As(err, &artifact) && false, `},
+	{rule: "image.pull.unusable", op: "a cut layer is the registry's fault", file: "impl/store/image/classify.go",
+		old: `	return cut || has(`, with: `	return cut && false || has(`},
 	{rule: "image.pull.unusable", op: "layers are not known", file: "impl/store/image/classify.go",
 		old: `has("does not match config's DiffID", `, with: `has(`},
 	{rule: "image.pull.digest", op: "another code", file: "impl/server/image_refuse.go",

@@ -112,7 +112,7 @@ var faultsMount = []fault{
 		return "", &volumeError{spec.InvalidArgument, "volume.image.sub-path",`},
 	{rule: "volume.image.sub-path", op: "records are left", file: "impl/server/volumes.go",
 		old: `			errs = append(errs, s.Store.Delete(volumeID(id, i)))`, with: `			_ = volumeID(id, i)`},
-	{rule: "volume.image.used", op: "let go at the exit", file: "impl/server/volumes.go",
+	{rule: "image.remove.used", op: "volumes are let go at the exit", file: "impl/server/volumes.go",
 		old: `			errs = append(errs, s.Store.Unmount(volumeID(id, i)))`, with: `			errs = append(errs, s.Store.Delete(volumeID(id, i)))`},
 	{rule: "volume.image.exited", op: "stays mounted", file: "impl/server/volumes.go",
 		old: `			errs = append(errs, s.Store.Unmount(volumeID(id, i)))`, with: ``},

@@ -60,6 +60,8 @@ var faultsRestart = []fault{
 
 	{rule: "service.version", op: "no API version", file: "impl/server/status.go",
 		old: `RuntimeVersion: version.String(), RuntimeApiVersion: apiVersion,`, with: `RuntimeVersion: version.String(),`},
+	{rule: "service.version", op: "no semantic version", file: "impl/server/status.go",
+		old: `	apiVersion = "1.0.0"`, with: `	apiVersion = "v1"`},
 	{rule: "service.version", op: "no runtime version", file: "impl/server/status.go",
 		old: `RuntimeVersion: version.String(), RuntimeApiVersion: apiVersion,`, with: `RuntimeVersion: version.String()[:0], RuntimeApiVersion: apiVersion,`},
 	{rule: "service.status", op: "no NetworkReady", file: "impl/server/status.go",

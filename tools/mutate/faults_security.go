@@ -107,17 +107,23 @@ func lastProfile() {`},
 		old: `		if err := checkCall(call); err != nil {`, with: `		if err := checkCall(call); err != nil && call == nil {`},
 	{rule: "security.seccomp.refused", op: "any architecture", file: "impl/oci/seccomp.go",
 		old: `		if !slices.Contains(knownArchitectures(), name) {`, with: `		if false {`},
+	{rule: "security.seccomp.refused", op: "any flag", file: "impl/oci/seccomp.go",
+		old: `	for _, f := range asked {`, with: `	for _, f := range asked[:0] {`},
+	{rule: "security.seccomp.refused", op: "nobody is asked", file: "impl/oci/seccomp.go",
+		old: `	return checkNotify(p)`, with: `	return nil`},
+	{rule: "security.seccomp.refused", op: "when half of the container is made", file: "impl/server/container_create.go",
+		old: `	return s.refuseProcess(c, pod, img.Config)`, with: `	return nil`},
 	{rule: "security.seccomp.refused", op: "any operator", file: "impl/oci/seccomp.go",
 		old: `return a == nil || !isOperator(a.Op)`, with: `return a == nil`},
 
 	{rule: "security.seccomp.refused-sandbox", op: "not looked at", file: "impl/server/sandbox_run.go",
-		old: `	_, err = sandboxSeccomp(&sb)
+		old: `	_, err = s.sandboxSeccomp(&sb)
 `, with: `	err = nil
 `},
 	{rule: "security.seccomp.refused-sandbox", op: "only where it is used", file: "impl/server/sandbox_run.go",
-		old: `	_, err = sandboxSeccomp(&sb)
+		old: `	_, err = s.sandboxSeccomp(&sb)
 `, with: `	if sb.HasInfra {
-		_, err = sandboxSeccomp(&sb)
+		_, err = s.sandboxSeccomp(&sb)
 	}
 `},
 	{rule: "security.seccomp.refused-sandbox", op: "unchecked", file: "impl/oci/seccomp.go",

@@ -100,6 +100,16 @@ func full(err error) bool {
 		strings.Contains(err.Error(), unix.ENOSPC.Error()) || strings.Contains(err.Error(), unix.EDQUOT.Error())
 }
 
+// damaged says whether a layer that has come whole can't be unpacked. The end of
+// a connection reads like the end of an archive, but the library comes to it only
+// after it has tried to connect anew, and says so.
+func damaged(text string) bool {
+	has := func(word string) bool { return strings.Contains(text, word) }
+	cut := has("storing blob to file") && strings.HasSuffix(text, io.ErrUnexpectedEOF.Error()) && !has("reconnecting") && !has("heuristic tuning data")
+	return cut || has("flate: corrupt input") || has("gzip: invalid checksum") ||
+		has("processing tar file("+io.ErrUnexpectedEOF.Error()+")") || has("processing tar file("+tar.ErrHeader.Error()+")")
+}
+
 // contentClass is the class of what is wrong with what the registry sent. Where
 // the library has no type for an error, its text has to do.
 func contentClass(err error) error {
@@ -116,7 +126,7 @@ func contentClass(err error) error {
 	case has("igest did not match", "does not match provided manifest digest", "does not match selected manifest digest", "does not match expected"):
 		return ErrDigest
 	case has("does not match config's DiffID", "image config has only", "unsupported docker v2s2 media type"), errors.As(err, &artifact), errors.As(err, &syntax),
-		errors.As(err, &kind), errors.Is(err, tar.ErrHeader), errors.Is(err, gzip.ErrHeader):
+		errors.As(err, &kind), errors.Is(err, tar.ErrHeader), errors.Is(err, gzip.ErrHeader), damaged(text):
 		return ErrUnusable
 	}
 	return nil

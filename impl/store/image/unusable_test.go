@@ -51,6 +51,7 @@ func descriptor(kind string, data []byte) map[string]any {
 
 func TestUnusableImages(t *testing.T) {
 	addr := startRegistry(t, false)
+	const ociPlain = "application/vnd.oci.image.layer.v1.tar"
 	const ociManifest, ociConfig, ociLayer = "application/vnd.oci.image.manifest.v1+json", "application/vnd.oci.image.config.v1+json", "application/vnd.oci.image.layer.v1.tar+gzip"
 	layers, err := busybox(t, "x").Layers()
 	require.NoError(t, err)
@@ -58,6 +59,12 @@ func TestUnusableImages(t *testing.T) {
 	require.NoError(t, err)
 	good, err := io.ReadAll(r)
 	require.NoError(t, err)
+	r, err = layers[1].Uncompressed()
+	require.NoError(t, err)
+	plain, err := io.ReadAll(r)
+	require.NoError(t, err)
+	damaged := bytes.Clone(good)
+	damaged[len(good)/2] ^= 0xff
 	diff, err := layers[1].DiffID()
 	require.NoError(t, err)
 	config := fmt.Appendf(nil, `{"os":"linux","architecture":"amd64","config":{},"rootfs":{"type":"layers","diff_ids":[%q]}}`, diff)
@@ -69,11 +76,15 @@ func TestUnusableImages(t *testing.T) {
 		blobs    [][]byte
 		class    error
 	}{
-		"artifact":              {oci(descriptor("application/vnd.test.artifact", []byte("{}")), descriptor("application/x-thing", []byte("a thing"))), [][]byte{[]byte("{}"), []byte("a thing")}, image.ErrUnusable},
-		"config is text":        {oci(descriptor(ociConfig, []byte("no json")), descriptor(ociLayer, good)), [][]byte{[]byte("no json"), good}, image.ErrUnusable},
-		"config of wrong types": {oci(descriptor(ociConfig, []byte(`{"os":7}`)), descriptor(ociLayer, good)), [][]byte{[]byte(`{"os":7}`), good}, image.ErrUnusable},
-		"layer is no archive":   {oci(descriptor(ociConfig, config), descriptor(ociLayer, []byte("no archive at all, just text"))), [][]byte{config, []byte("no archive at all, just text")}, image.ErrUnusable},
-		"too many layers":       {oci(descriptor(ociConfig, config), descriptor(ociLayer, good), descriptor(ociLayer, good)), [][]byte{config, good}, image.ErrUnusable},
+		"artifact":               {oci(descriptor("application/vnd.test.artifact", []byte("{}")), descriptor("application/x-thing", []byte("a thing"))), [][]byte{[]byte("{}"), []byte("a thing")}, image.ErrUnusable},
+		"config is text":         {oci(descriptor(ociConfig, []byte("no json")), descriptor(ociLayer, good)), [][]byte{[]byte("no json"), good}, image.ErrUnusable},
+		"config of wrong types":  {oci(descriptor(ociConfig, []byte(`{"os":7}`)), descriptor(ociLayer, good)), [][]byte{[]byte(`{"os":7}`), good}, image.ErrUnusable},
+		"layer is no archive":    {oci(descriptor(ociConfig, config), descriptor(ociLayer, []byte("no archive at all, just text"))), [][]byte{config, []byte("no archive at all, just text")}, image.ErrUnusable},
+		"layer is cut short":     {oci(descriptor(ociConfig, config), descriptor(ociLayer, good[:len(good)/2])), [][]byte{config, good[:len(good)/2]}, image.ErrUnusable},
+		"layer lacks its end":    {oci(descriptor(ociConfig, config), descriptor(ociLayer, good[:len(good)-4])), [][]byte{config, good[:len(good)-4]}, image.ErrUnusable},
+		"layer is a cut archive": {oci(descriptor(ociConfig, config), descriptor(ociPlain, plain[:700])), [][]byte{config, plain[:700]}, image.ErrUnusable},
+		"layer is damaged":       {oci(descriptor(ociConfig, config), descriptor(ociLayer, damaged)), [][]byte{config, damaged}, image.ErrUnusable},
+		"too many layers":        {oci(descriptor(ociConfig, config), descriptor(ociLayer, good), descriptor(ociLayer, good)), [][]byte{config, good}, image.ErrUnusable},
 	}
 	for what, c := range cases {
 		t.Run(what, func(t *testing.T) {
