@@ -94,7 +94,7 @@ var resourcePromises = []Promise{
 	{By: "impl/runtime", RPC: "UpdateContainerResources", Rule: must("container.update.all-or-none", "UpdateContainerResources that fails leaves the limits of before in the cgroup, the status and the OCI configuration.", updateSource)},
 	{By: "impl/server", RPC: "UpdateContainerResources", Rule: must("container.update.kept", "The limits as updated are the container's after a restart of the daemon too.", own).needs(Restart)},
 	{By: "impl/server", RPC: "UpdateContainerResources", Rule: must("container.update.memory-use", "UpdateContainerResources refuses a memory limit below what the container uses, before the kernel is asked.", "own: the kernel would kill the container")},
-	{By: "impl/runtime", RPC: "UpdateContainerResources", Rule: must("container.update.oom-score", "UpdateContainerResources sets the oom_score_adj of the processes that the container has.", limitSource+".oom_score_adj")},
+	{By: "impl/runtime", RPC: "UpdateContainerResources", Rule: must("container.update.oom-score", "UpdateContainerResources sets the oom_score_adj of the processes that the container has, and of each command that runs in it for a second from then on.", limitSource+".oom_score_adj")},
 	{By: "impl/ledger", RPC: "UpdateContainerResources", Rule: must("container.update.in-turn", "Updates of one container happen one after the other, each of them; StopContainer waits for the one in flight.", own).needs(Witness)},
 	{By: "impl/server", RPC: "UpdatePodSandboxResources", Rule: must("sandbox.update.kept", "The overhead and the resources of a sandbox as updated stand in its verbose status, after a restart of the daemon too.", criRuntime).needs(Restart)},
 

@@ -171,7 +171,8 @@ var _ = Describe("UpdateContainerResources", func() {
 		for _, p := range c.Processes() {
 			Expect(p.OOMScore()).To(Equal(800), "%s", p)
 		}
-		Expect(c.Output(ctx, "cat", "/proc/self/oom_score_adj")).To(Equal("800"), "of a command that is run later")
+		const lasting = `i=0; while [ $i -lt 40 ] && [ $(cat /proc/$$/oom_score_adj) != 800 ]; do sleep 0.1; i=$((i+1)); done; cat /proc/$$/oom_score_adj`
+		Expect(c.Output(ctx, "sh", "-c", lasting)).To(Equal("800"), "of a command that is run later")
 		Expect(c.Status(ctx).GetResources().GetLinux().GetOomScoreAdj()).To(BeEquivalentTo(800))
 	})
 })

@@ -103,7 +103,7 @@ func (r *OCI) execIn(ctx context.Context, id string, p specs.Process, streams *e
 		return 0, r.fail("exec", id, err)
 	}
 	defer os.RemoveAll(dir)
-	return r.exec(ctx, id, dir, streams)
+	return r.exec(ctx, id, dir, p.OOMScoreAdj, streams)
 }
 
 func (r *OCI) execFiles(id string, p specs.Process) (string, error) {
@@ -124,7 +124,7 @@ func (r *OCI) execFiles(id string, p specs.Process) (string, error) {
 	return dir, nil
 }
 
-func (r *OCI) exec(ctx context.Context, id, dir string, streams *execStreams) (int32, error) {
+func (r *OCI) exec(ctx context.Context, id, dir string, score *int, streams *execStreams) (int32, error) {
 	pidPath := filepath.Join(dir, pidFile)
 	args := append(append([]string{}, r.global...), "exec", "--process", filepath.Join(dir, processFile), "--pid-file", pidPath)
 	if r.guestExec {
@@ -135,7 +135,7 @@ func (r *OCI) exec(ctx context.Context, id, dir string, streams *execStreams) (i
 		return 0, r.fail("exec", id, err)
 	}
 	defer streams.close()
-	w := &execWatch{cmd: cmd, pidPath: pidPath, out: streams}
+	w := &execWatch{cmd: cmd, pidPath: pidPath, score: score, out: streams}
 	if r.guestExec {
 		w.inside = func() { r.killGuest(id, dir) }
 	}

@@ -24,6 +24,7 @@ const execLook = 500 * time.Millisecond
 type execWatch struct {
 	cmd     *exec.Cmd
 	pidPath string
+	score   *int // oom_score_adj; nil leaves what the runtime gives
 	out     *execStreams
 	inside  func() // kills what the host has no process for; nil if there is nothing
 
@@ -65,6 +66,9 @@ func (w *execWatch) awaitEnd(ctx context.Context) bool {
 			w.mu.Lock()
 			w.session = st.session
 			w.mu.Unlock()
+		}
+		if w.score != nil { // runc gives a command the score that the container was created with
+			_ = setScore(map[int]int{}, pid, *w.score)
 		}
 		p, err := openProcess(st.pid, st.start)
 		if err != nil {

@@ -88,6 +88,8 @@ var faultsResource = []fault{
 		old: `	if err == nil && l.OOMScoreAdj != nil {`, with: `	if err != nil && l.OOMScoreAdj != nil {`},
 	{rule: "container.update.oom-score", op: "of one", file: "impl/runtime/update.go",
 		old: `	for _, pid := range all {`, with: `	for _, pid := range all[:min(1, len(all))] {`},
+	{rule: "container.update.oom-score", op: "not of later commands", file: "impl/runtime/execwatch.go",
+		old: `		if w.score != nil {`, with: `		if w.score != nil && w.score == nil {`},
 	{rule: "container.update.in-turn", op: "shared", file: "impl/ledger/step.go",
 		old: `!p.given && p.stay != Apart {`, with: `!p.given {`},
 	{rule: "container.update.in-turn", op: "outside the ledger", file: "impl/server/resources.go",
