@@ -134,9 +134,27 @@ func mentions(text, dir string) bool {
 func (o *Observer) snapProcesses(s Snapshot) error {
 	ours, err := o.Ours()
 	for _, p := range ours {
-		s.add(Processes, p.String())
+		if !o.restless(p) {
+			s.add(Processes, p.String())
+		}
 	}
 	return err
+}
+
+// restless says whether a process comes and goes without anybody's asking: it is
+// below one of those that the profile names, which are compared themselves.
+func (o *Observer) restless(p Process) bool {
+	for len(o.at.Above) > 0 && p.PPID > 1 {
+		parent, err := readProcess(p.PPID)
+		if err != nil {
+			return false
+		}
+		if len(parent.Args) > 0 && slices.Contains(o.at.Above, path.Base(parent.Args[0])) {
+			return true
+		}
+		p = parent
+	}
+	return false
 }
 
 func exists(pid int) bool { return syscall.Kill(pid, 0) == nil }

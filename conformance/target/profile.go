@@ -100,6 +100,7 @@ type Observe struct {
 	Leases   []string `toml:"leases"`   // data directories of host-local, network name included
 	Bridges  []string `toml:"bridges"`  // host bridges whose ports are compared
 	IPTables []string `toml:"iptables"` // NAT rules that contain one of these are compared
+	Above    []string `toml:"above"`    // programs (base name of argv[0]) that are compared, but not the processes below them
 	Settle   Duration `toml:"settle"`   // how long traces may take to go after a case; default 5s
 }
 

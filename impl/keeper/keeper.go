@@ -139,9 +139,11 @@ func (c container) keep() int {
 	}
 }
 
-// status waits for the container; -1 says that it has not been started.
+// status waits for the container; -1 says that it has not been started. One that
+// has stopped is asked for once more: it may have been started, and have ended,
+// since it was asked.
 func (c container) status() int {
-	for {
+	for stopped := false; ; {
 		var end struct {
 			Status *int `json:"exitStatus"`
 		}
@@ -154,6 +156,8 @@ func (c container) status() int {
 			return -1
 		case known && st.Status == specs.StateRunning: // about to end, or the runtime could not be asked
 			time.Sleep(again)
+		case known && !stopped:
+			stopped = true
 		default:
 			return lost
 		}

@@ -30,6 +30,12 @@ state)
 	[ -e "$dir/state" ] || exit 1
 	echo "{\"ociVersion\": \"1.0\", \"id\": \"$2\", \"status\": \"$(cat "$dir/state")\"}" ;;
 wait)
+	if [ -e "$dir/late" ]; then # it has been started and has ended meanwhile
+		rm "$dir/late"
+		echo stopped >"$dir/state"
+		exit 1
+	fi
+	[ ! -e "$dir/status" ] || { echo "{\"exitStatus\": $(cat "$dir/status")}"; exit; }
 	grep -q running "$dir/state" || exit 1
 	exec 3<"$dir/fifo"; read -r status <&3
 	echo "{\"id\": \"$2\", \"exitStatus\": $status}" ;;
@@ -118,6 +124,17 @@ func TestKeeperEndsAsItsContainer(t *testing.T) {
 	require.NoError(t, syscall.Kill(pid, syscall.SIGUSR1), "it waits for a container that is not started")
 	l.say("fifo", "42\n")
 	assert.Equal(t, 42, l.status(pid))
+}
+
+func TestKeeperAsksAgainForAContainerThatHasEndedMeanwhile(t *testing.T) {
+	l := newLab(t)
+	l.say("late", "")
+	l.say("status", "7")
+	_, code := l.create()
+	require.Zero(t, code)
+	pid := l.keeper()
+	require.NoError(t, syscall.Kill(pid, syscall.SIGUSR1))
+	assert.Equal(t, 7, l.status(pid))
 }
 
 func TestKeeperPassesSignalsOn(t *testing.T) {

@@ -88,7 +88,7 @@ func (r *OCI) create(ctx context.Context, c Create, cgroups []string) (Process, 
 	if err != nil {
 		return Process{}, r.fail("create", c.ID, err)
 	}
-	if err := r.saveRecord(c.ID, record{Bundle: c.Bundle, Process: p, Cgroups: cgroups}); err != nil {
+	if err := errors.Join(r.saveRecord(c.ID, record{Bundle: c.Bundle, Process: p, Cgroups: cgroups}), r.placeKeeper(c, p)); err != nil {
 		return Process{}, r.fail("create", c.ID, err)
 	}
 	if err := wholeLines(p.MonitorPID); err != nil {

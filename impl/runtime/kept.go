@@ -3,10 +3,12 @@ package runtime
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
 
+	"github.com/opencontainers/cgroups"
 	"golang.org/x/sys/unix"
 )
 
@@ -32,6 +34,23 @@ func (r *OCI) nudge(id string) {
 	if err := keeper.signal(keeperNudge); err != nil {
 		r.log.Warn("keeper can't be told", "container", id, "error", err)
 	}
+}
+
+// placeKeeper moves a keeper to the container's cgroup, as far as the runtime has
+// made one: what it uses is the pod's, and what is in the cgroup is alive.
+func (r *OCI) placeKeeper(c Create, p Process) error {
+	if r.keeper == "" {
+		return nil
+	}
+	for _, dir := range r.cgroupDirs(c.Bundle) {
+		if _, err := os.Stat(dir); err != nil {
+			continue
+		}
+		if err := cgroups.WriteCgroupProc(dir, p.PID); err != nil {
+			return fmt.Errorf("keeper: %w", err)
+		}
+	}
+	return nil
 }
 
 // startWithStreams runs the runtime's start with the streams that the monitor
