@@ -104,7 +104,7 @@ UNITDIR ?= /etc/systemd/system
 
 install: build
 	install -D -m 755 bin/ocid bin/ocid-keeper bin/criconform -t $(DESTDIR)$(PREFIX)/bin
-	install -D -m 644 docs/CONFIGURATION.md SPEC.md -t $(DESTDIR)$(PREFIX)/share/doc/ocid
+	install -D -m 644 docs/CONFIGURATION.md docs/CRI.md SPEC.md -t $(DESTDIR)$(PREFIX)/share/doc/ocid
 	install -D -m 644 cmd/ocid/ocid.service -t $(DESTDIR)$(UNITDIR)
 	bin/ocid completion bash | install -D -m 644 /dev/stdin $(DESTDIR)$(PREFIX)/share/bash-completion/completions/ocid
 

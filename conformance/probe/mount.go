@@ -218,6 +218,7 @@ var _ = Describe("A recursive read-only mount", func() {
 		_, err := p.TryCreate(ctx, rro)
 		t.ExpectCode(err, codes.FailedPrecondition)
 		t.ExpectRule(err, "mount.rro-handler")
+		Expect(err.Error()).To(ContainSubstring("RROUnsupported"), "the CRI's word for it")
 		t.Witness.Release(fault)
 		crash(ctx, t)
 		p.Create(ctx, rro)

@@ -21,7 +21,10 @@ var _ = Describe("PodSandboxStatus", func() {
 	It("answers for a sandbox that is READY, NOTREADY and stopped", target.Covers("sandbox.status.present"), podTime, func(ctx SpecContext) {
 		t := target.Current()
 		pod, dead := t.Pod(ctx), died(ctx, t)
-		Expect(pod.Status(ctx).GetState()).To(Equal(runtimeapi.PodSandboxState_SANDBOX_READY))
+		status := pod.Status(ctx)
+		Expect(status.GetState()).To(Equal(runtimeapi.PodSandboxState_SANDBOX_READY))
+		Expect(status.GetMetadata()).To(HaveField("Uid", pod.Config.GetMetadata().GetUid()))
+		Expect(status.GetCreatedAt()).To(BeNumerically(">", 0), "created_at: the kubelet's client takes no other")
 		Expect(pod.Stop(ctx)).To(Succeed())
 		Expect(pod.Status(ctx).GetState()).To(Equal(notReady))
 		Expect(dead.Status(ctx).GetState()).To(Equal(notReady))

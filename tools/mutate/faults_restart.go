@@ -58,6 +58,15 @@ var faultsRestart = []fault{
 	}
 `},
 
+	{rule: "container.log", op: "goes with the container", file: "impl/server/container_works.go",
+		old: `	return s.Store.Delete(id)
+}
+
+func (s *Server) mountRoot(`, with: `	_ = os.Remove(c.LogPath)
+	return s.Store.Delete(id)
+}
+
+func (s *Server) mountRoot(`},
 	{rule: "service.version", op: "no API version", file: "impl/server/status.go",
 		old: `RuntimeVersion: version.String(), RuntimeApiVersion: apiVersion,`, with: `RuntimeVersion: version.String(),`},
 	{rule: "service.version", op: "no semantic version", file: "impl/server/status.go",
