@@ -85,7 +85,7 @@ mutate: build vm
 	$(STEP) "mutation" go run ./tools/mutate $(if $(RULE),--rule '$(RULE)')
 
 # One mutant in SAMPLE, other ones at each commit.
-SAMPLE ?= 6
+SAMPLE ?= 16
 sample: build vm
 	$(STEP) "mutation, one in $(SAMPLE)" go run ./tools/mutate --sample $(SAMPLE) --seed "$(shell git rev-parse HEAD 2>/dev/null)"
 
