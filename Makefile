@@ -67,6 +67,12 @@ VM_ASSETS := bin/.cache/vm
 vm: build
 	$(STEP) "virtual machine" bin/vmruntime --assets $(VM_ASSETS) assets --agent bin/vmagent
 
+# Machines started one after another, one in four without the template; with
+# BOUNDS=1 their medians have to keep to the bounds of a quiet machine.
+BOOTS ?= 200
+vm-soak: vm
+	$(STEP) "$(BOOTS) boots" go test ./fixtures/vmruntime/vm -count 1 -v -timeout 60m -run 'TestBoots|TestFourAtOnce' -boots $(BOOTS) $(if $(BOUNDS),-bounds)
+
 # Parts of the suite that run side by side.
 JOBS ?= 2
 

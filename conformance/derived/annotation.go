@@ -24,7 +24,7 @@ var _ = Describe("Annotation", target.Derived(), Ordered, ContinueOnFailure, fun
 		pod = t.Pod(ctx, target.SharedPID(), target.WithPod(func(c *runtimeapi.PodSandboxConfig) { c.Linux.Resources = podResources() }))
 		ctr = pod.Create(ctx)
 		told[spec.InfraContainer], told[spec.AppContainer] = t.Witness.Create(pod.ID), t.Witness.Create(ctr.ID)
-	}, NodeTimeout(2*happensIn))
+	}, NodeTimeout(setUp))
 	for _, a := range book().Annotations {
 		for _, object := range []spec.Objects{spec.InfraContainer, spec.AppContainer} {
 			It(fmt.Sprintf("%s on the %s", a.Key, objectName(object)), covers(a.Rule), func() {

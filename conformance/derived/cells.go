@@ -92,7 +92,7 @@ func (k kit) describeHarmless(s spec.State, cells []cell) {
 		var shared *subject
 		BeforeAll(func(ctx SpecContext) {
 			shared = k.drive(ctx, target.Current(), s, "")
-		}, NodeTimeout(2*happensIn))
+		}, NodeTimeout(setUp))
 		for _, c := range cells {
 			It(c.name(), covers(c.row.Rule), limit, func(ctx SpecContext) {
 				need(shared.t, c.row.Rule)

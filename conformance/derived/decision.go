@@ -130,7 +130,7 @@ var _ = Describe("Runtime handler", target.Derived(), func() {
 			if !set {
 				BeforeAll(func(ctx SpecContext) {
 					Expect(target.Current().Reconfigure(ctx, map[string]string{target.VarPrivilegedHandler: ""})).To(Succeed())
-				}, NodeTimeout(2*happensIn))
+				}, NodeTimeout(setUp))
 			}
 			possible := func(f spec.Facts) bool {
 				return (f&spec.HandlerNamed != 0 || f&spec.HandlerKnown == 0) && (f&spec.PrivilegedHandlerSet != 0) == set
@@ -208,7 +208,7 @@ var _ = Describe("Infra process", target.Derived(), func() {
 			if config != 0 {
 				BeforeAll(func(ctx SpecContext) {
 					Expect(target.Current().Reconfigure(ctx, infraVariables(config))).To(Succeed())
-				}, NodeTimeout(2*happensIn))
+				}, NodeTimeout(setUp))
 			}
 			possible := func(f spec.Facts) bool { return f&^spec.SharedPID == config }
 			inputs(book().Infra, possible, func(f spec.Facts, row spec.Choice[bool], name string) {

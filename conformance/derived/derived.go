@@ -22,7 +22,8 @@ import (
 
 // Bounds of a case.
 const (
-	limit     = SpecTimeout(20 * time.Second)
+	limit     = SpecTimeout(40 * time.Second)
+	setUp     = 40 * time.Second       // of what several cases share
 	waitsLong = 100 * time.Millisecond // a call that is open after this waits
 	happensIn = 5 * time.Second
 	looksEach = 5 * time.Millisecond

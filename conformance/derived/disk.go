@@ -34,7 +34,7 @@ var _ = Describe("Order on disk of", target.Derived(), Ordered, ContinueOnFailur
 		made = watching(dirs, func() { pod = t.Pod(ctx) })
 		pinned = pins(t, pod.ID)
 		removed = watching(dirs, func() { Expect(pod.Remove(ctx)).To(Succeed(), "RemovePodSandbox") })
-	}, NodeTimeout(2*happensIn))
+	}, NodeTimeout(setUp))
 	eachPin(book().RunPodSandbox, spec.StepRecord, func(plan string, pin spec.StepName, rule spec.Rule) {
 		It(fmt.Sprintf("%s: %s after %s", plan, pin, spec.StepRecord), covers(rule), func() {
 			need(target.Current(), rule)

@@ -44,7 +44,7 @@ func (l looks) look(plan spec.Plan, s scene) {
 func describeSteps(name string, f spec.Facts, plans []spec.Plan, take func(context.Context, spec.Facts) looks) {
 	Context(name, Ordered, ContinueOnFailure, func() {
 		var seen looks
-		BeforeAll(func(ctx SpecContext) { seen = take(ctx, f) }, NodeTimeout(2*happensIn))
+		BeforeAll(func(ctx SpecContext) { seen = take(ctx, f) }, NodeTimeout(setUp))
 		for _, plan := range plans {
 			for _, step := range plan.Steps {
 				inPlan := slices.ContainsFunc(plan.For(f), func(s spec.Step) bool { return s.Name == step.Name })
@@ -70,7 +70,9 @@ func sandboxOptions(t *target.T, f spec.Facts) (opts []target.PodOption) {
 		t.Need(target.FeatureHostNamespaces)
 		opts = append(opts, target.HostIPC())
 	}
-	if f&spec.HasInfra != 0 {
+	if f&spec.HasInfra == 0 {
+		t.Need(target.FeatureHostNamespaces) // any other pod has such a process
+	} else {
 		opts = append(opts, target.SharedPID())
 	}
 	return opts

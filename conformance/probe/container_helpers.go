@@ -17,7 +17,7 @@ import (
 
 // Bounds of the container chapter.
 const (
-	containerLimit = SpecTimeout(20 * time.Second)
+	containerLimit = SpecTimeout(40 * time.Second)
 	waitsLong      = 200 * time.Millisecond // a call that is open after this waits
 	happensIn      = 5 * time.Second
 )

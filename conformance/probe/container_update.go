@@ -165,7 +165,9 @@ var _ = Describe("UpdateContainerResources", func() {
 	})
 
 	It("sets the OOM score of all processes", target.Covers("container.update.oom-score"), containerLimit, func(ctx SpecContext) {
-		c := target.Current().Pod(ctx).Run(ctx, target.Shell("sleep 1000 & sleep 1001 & wait"), target.Resources(someLimits()))
+		t := target.Current()
+		t.Need(target.FeatureHostProcesses)
+		c := t.Pod(ctx).Run(ctx, target.Shell("sleep 1000 & sleep 1001 & wait"), target.Resources(someLimits()))
 		Eventually(ctx, c.Processes).WithTimeout(happensIn).Should(HaveLen(3))
 		Expect(c.Update(ctx, &runtimeapi.LinuxContainerResources{OomScoreAdj: 800})).To(Succeed())
 		for _, p := range c.Processes() {
@@ -225,6 +227,7 @@ var _ = Describe("UpdateContainerResources that fails", func() {
 	// Own: the kernel would end the container, or take its memory to the disk.
 	It("asks nobody for less memory than is used", target.Covers("container.update.memory-use"), containerLimit, func(ctx SpecContext) {
 		t := target.Current()
+		t.Need(target.FeatureHostCgroups)
 		c := t.Pod(ctx).Run(ctx, target.Shell("dd if=/dev/zero of=/dev/shm/used bs=1M count=32 2>/dev/null; echo used; sleep 1000"), target.Resources(someLimits()))
 		awaitLog(ctx, c, "used")
 		before := readLimits(ctx, c)

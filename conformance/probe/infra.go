@@ -40,7 +40,7 @@ var _ = Describe("The infra process", func() {
 	// A VM runtime boots the machine when it creates the sandbox.
 	It("is there on a VM runtime", target.Covers("infra.vm"), podTime, func(ctx SpecContext) {
 		t := target.Current()
-		t.Need(target.FeatureHandlers, target.FeatureWitness)
+		t.Need(target.FeatureHandlers, target.FeatureWitness, target.FeatureHostNamespaces)
 		plain, vm := t.Handlers()[0], t.Handlers()[1]
 		Expect(t.Reconfigure(ctx, map[string]string{"NATIVE_VM": "true"})).To(Succeed())
 		Expect(t.Witness.Create(t.Pod(ctx, target.Handler(vm)).ID).Handler).To(Equal(vm))

@@ -128,6 +128,18 @@ var _ = Describe("The network of a pod on a VM runtime", func() {
 		Expect(listeners(pinnedNetns(t, pod))).To(BeEmpty(), "in the namespace itself")
 	})
 
+	// "PortForward prepares a streaming endpoint to forward ports from a
+	// PodSandbox" (cri-api v1)
+	It("is what ports are forwarded to", target.Covers("stream.forward.vm"), kernelLimit, func(ctx SpecContext) {
+		t := ownKernel()
+		pod := t.Pod(ctx)
+		pod.Run(ctx, target.Shell(`while :; do echo from the pod | nc -l -p 7070; done`))
+		for _, via := range target.Transports() {
+			f := forwarding(via, forwardURL(ctx, pod))
+			Eventually(ctx, func() string { text, _ := heard(ctx, f, 7070, ""); return text }).WithTimeout(30*time.Second).Should(Equal("from the pod\n"), string(via))
+		}
+	})
+
 	It("has the addresses and routes of CNI", target.Covers("kernel.addresses"), kernelLimit, func(ctx SpecContext) {
 		t := ownKernel()
 		pod := t.Pod(ctx)

@@ -209,7 +209,7 @@ var _ = Describe("A recursive read-only mount", func() {
 	})
 	It("is refused where the runtime has none", target.Covers("mount.rro-handler"), containerLimit, func(ctx SpecContext) {
 		t := target.Current()
-		t.Need(target.FeatureWitness, target.FeatureRestart)
+		t.Need(target.FeatureWitness, target.FeatureRestart, target.FeatureHostNamespaces)
 		p := t.Pod(ctx)
 		rro := mounts(&runtimeapi.Mount{HostPath: "/usr", ContainerPath: "/m", Readonly: true, RecursiveReadOnly: true})
 		t.Cleanup("a daemon that has asked the runtime again", func(ctx context.Context) error { return t.Restart(ctx, syscall.SIGKILL) })

@@ -18,7 +18,7 @@ import (
 
 // Bounds of one case of the request chapter, and of one step of it.
 const (
-	requestLimit = SpecTimeout(20 * time.Second)
+	requestLimit = SpecTimeout(40 * time.Second)
 	requestNode  = NodeTimeout(20 * time.Second)
 )
 

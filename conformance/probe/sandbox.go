@@ -22,7 +22,7 @@ import (
 // Helpers of the chapters about sandboxes.
 
 const (
-	podTime   = SpecTimeout(20 * time.Second) // for one case
+	podTime   = SpecTimeout(40 * time.Second) // for one case
 	podMoment = 8 * time.Second               // in which what has to happen by itself happens
 	podAbsent = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 )

@@ -89,6 +89,7 @@ var _ = Describe("A device of a container", func() {
 	})
 	It("has the permissions that are asked for", target.Covers("security.devices.permissions"), containerLimit, func(ctx SpecContext) {
 		t := target.Current()
+		t.Need(target.FeatureHostFiles)
 		major, minor := openable()
 		host := node(hostDir("none"), "node", major, minor, 0o666)
 		p := t.Pod(ctx)

@@ -102,7 +102,9 @@ var _ = Describe("The seccomp filter of a container", func() {
 	})
 
 	It("is the one in a file of the node", target.Covers("security.seccomp.localhost"), containerLimit, func(ctx SpecContext) {
-		p := target.Current().Pod(ctx)
+		t := target.Current()
+		t.Need(target.FeatureSeccomp)
+		p := t.Pod(ctx)
 		path := securityFile("profile.json", denyMkdir)
 		c := p.Run(ctx, withSeccomp(localhost(path)))
 		Expect(statusInside(ctx, c, "Seccomp")).To(Equal(filtered))
@@ -115,7 +117,9 @@ var _ = Describe("The seccomp filter of a container", func() {
 	})
 
 	It("is the one that the file holds when the container is created", target.Covers("security.seccomp.localhost"), containerLimit, func(ctx SpecContext) {
-		p := target.Current().Pod(ctx)
+		t := target.Current()
+		t.Need(target.FeatureSeccomp)
+		p := t.Pod(ctx)
 		path := securityFile("profile.json", `{"defaultAction": "SCMP_ACT_ALLOW"}`)
 		first := p.Create(ctx, withSeccomp(localhost(path)))
 		Expect(os.WriteFile(path, []byte(denyMkdir), 0o644)).To(Succeed())
@@ -141,7 +145,9 @@ var _ = Describe("The seccomp filter of a container", func() {
 	// "Deprecated in favor of SecurityProfile" (cri-api v1,
 	// LinuxContainerSecurityContext.seccomp_profile_path)
 	It("is that of the deprecated field where the new one is not set", target.Covers("security.seccomp.old"), containerLimit, func(ctx SpecContext) {
-		p := target.Current().Pod(ctx)
+		t := target.Current()
+		t.Need(target.FeatureSeccomp)
+		p := t.Pod(ctx)
 		path := securityFile("profile.json", denyMkdir)
 		for _, old := range []string{"runtime/default", "docker/default"} {
 			c := p.Run(ctx, withOldSeccomp(old), withCapabilities([]string{"SYS_ADMIN"}, nil))

@@ -36,6 +36,7 @@ func heldSockets(t *target.T) int {
 var _ = Describe("The files of a sampler", target.Covers("stats.open"), func() {
 	It("stay open as long as the container lives", containerLimit, func(ctx SpecContext) {
 		t := target.Current()
+		t.Need(target.FeatureHostCgroups)
 		c := t.Running(ctx)
 		fresh(ctx, c)
 		first := heldOf(t, c.ID)

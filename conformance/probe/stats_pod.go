@@ -79,6 +79,7 @@ var _ = Describe("The stats of a sandbox", func() {
 
 	It("count processes", target.Covers("stats.pod.processes"), containerLimit, func(ctx SpecContext) {
 		t := target.Current()
+		t.Need(target.FeatureHostProcesses)
 		pod := t.Pod(ctx)
 		t.Running(ctx) // another sandbox
 		Expect(pod.Stats(ctx).GetProcess().GetProcessCount().GetValue()).To(BeEquivalentTo(len(pod.Processes())), "no container")

@@ -132,6 +132,7 @@ var _ = Describe("The CPU usage of a container", func() {
 
 	It("has a rate of nothing while it sleeps", target.Covers("stats.cpu.rate"), containerLimit, func(ctx SpecContext) {
 		t := target.Current()
+		t.Need(target.FeatureHostCgroups)
 		c := t.Pod(ctx).Run(ctx, target.Shell("i=0; while [ $i -lt 150000 ]; do i=$((i+1)); done; echo over; exec sleep 1000"))
 		Eventually(ctx, func() string { return logOf(c) }).WithTimeout(2 * happensIn).Should(ContainSubstring("over"))
 		Eventually(ctx, func() uint64 { return c.Stats(ctx).GetCpu().GetUsageNanoCores().GetValue() }).WithTimeout(happensIn).
@@ -154,6 +155,7 @@ var _ = Describe("The memory of a container", func() {
 
 	It("is the kernel's", target.Covers("stats.memory", "stats.memory.faults"), containerLimit, func(ctx SpecContext) {
 		t := target.Current()
+		t.Need(target.FeatureHostCgroups)
 		c := t.Pod(ctx).Run(ctx, target.Shell(holds))
 		awaitLog(ctx, c, "ready")
 		inactive := entry(t, c.ID, "memory.stat", "total_inactive_file", "inactive_file")

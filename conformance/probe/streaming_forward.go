@@ -24,6 +24,7 @@ var _ = Describe("PortForward", func() {
 
 	It("is refused by a sandbox that is not ready, also when the client comes", target.Covers("stream.forward.stopped"), streamLimit, func(ctx SpecContext) {
 		t := target.Current()
+		t.Need(target.FeatureHostNamespaces) // for a server in the pod
 		p := t.Pod(ctx)
 		port := listenIn(pinnedNetns(t, p), "127.0.0.1", echo)
 		f := forwarding(target.SPDY, forwardURL(ctx, p))
@@ -45,6 +46,7 @@ var _ = Describe("PortForward", func() {
 	for _, via := range target.Transports() {
 		It("connects inside the pod over "+string(via), target.Covers("stream.forward.ready", "stream.forward.pod", "stream.forward.protocols"), streamLimit, func(ctx SpecContext) {
 			t := target.Current()
+			t.Need(target.FeatureHostNamespaces) // for a server in the pod
 			p := t.Pod(ctx)
 			v4, v6 := listenIn(pinnedNetns(t, p), "127.0.0.1", echo), listenIn(pinnedNetns(t, p), "::1", echo)
 			f := forwarding(via, forwardURL(ctx, p))
@@ -54,6 +56,7 @@ var _ = Describe("PortForward", func() {
 
 		It("passes the end of each direction on over "+string(via), target.Covers("stream.forward.half"), streamLimit, func(ctx SpecContext) {
 			t := target.Current()
+			t.Need(target.FeatureHostNamespaces) // for a server in the pod
 			p := t.Pod(ctx)
 			got := make(chan string, 1)
 			port := listenIn(pinnedNetns(t, p), "127.0.0.1", func(conn net.Conn) {
@@ -80,6 +83,7 @@ var _ = Describe("PortForward", func() {
 
 	It("tells that nobody listens, and goes on with others", target.Covers("stream.forward.refused"), streamLimit, func(ctx SpecContext) {
 		t := target.Current()
+		t.Need(target.FeatureHostNamespaces) // for a server in the pod
 		p := t.Pod(ctx)
 		port := listenIn(pinnedNetns(t, p), "127.0.0.1", echo)
 		f := forwarding(target.SPDY, forwardURL(ctx, p))
@@ -108,6 +112,7 @@ var _ = Describe("PortForward", func() {
 
 	It("forwards no port but those that the request names", target.Covers("stream.forward.protocols"), streamLimit, func(ctx SpecContext) {
 		t := target.Current()
+		t.Need(target.FeatureHostNamespaces) // for a server in the pod
 		p := t.Pod(ctx)
 		named, other := listenIn(pinnedNetns(t, p), "127.0.0.1", echo), listenIn(pinnedNetns(t, p), "127.0.0.1", echo)
 		f := forwarding(target.SPDY, forwardURL(ctx, p, int32(named)))

@@ -17,7 +17,7 @@ import (
 )
 
 // streamLimit bounds one case of the streaming chapter.
-const streamLimit = SpecTimeout(20 * time.Second)
+const streamLimit = SpecTimeout(40 * time.Second)
 
 // execURL asks for a stream as the client will have it.
 func execURL(ctx context.Context, c *target.Container, with target.Client, cmd ...string) string {

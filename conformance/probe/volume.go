@@ -186,7 +186,7 @@ var _ = Describe("ContainerStatus", func() {
 		_, id := volumeImage(ctx, t)
 		want := []*runtimeapi.Mount{
 			imageMount(id, "data"),
-			{HostPath: "/usr", ContainerPath: "/a", Readonly: true, RecursiveReadOnly: true},
+			{HostPath: "/usr", ContainerPath: "/a", Readonly: true, RecursiveReadOnly: t.Has(target.FeatureHostFiles)},
 			{HostPath: "/usr", ContainerPath: "/b", SelinuxRelabel: true, MountOptions: []string{"noexec"}},
 		}
 		c := t.Pod(ctx).Run(ctx, mounts(want...))

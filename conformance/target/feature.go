@@ -17,6 +17,7 @@ const (
 	FeatureHostProcesses  Feature = "host-processes"  // containers' processes are the host's, and so is what /proc says of them
 	FeatureHostCgroups    Feature = "host-cgroups"    // a container's limits and use are those of a cgroup of its own on the host
 	FeatureHostFiles      Feature = "host-files"      // what is mounted may be a socket, a pipe or a device, and mounts may propagate
+	FeatureSeccomp        Feature = "seccomp"         // the runtime applies seccomp filters to containers
 	FeatureHostNetwork    Feature = "host-network"    // a sandbox may use the host's network
 	FeaturePrivileged     Feature = "privileged"      // sandboxes and containers may be privileged
 	FeatureHostPorts      Feature = "host-ports"      // port mappings reach the host
@@ -33,7 +34,7 @@ const (
 // Features lists all features.
 func Features() []Feature {
 	return []Feature{
-		FeatureRestart, FeatureWitness, FeatureHostNamespaces, FeatureHostProcesses, FeatureHostCgroups, FeatureHostFiles, FeatureHostNetwork, FeaturePrivileged,
+		FeatureRestart, FeatureWitness, FeatureHostNamespaces, FeatureHostProcesses, FeatureHostCgroups, FeatureHostFiles, FeatureSeccomp, FeatureHostNetwork, FeaturePrivileged,
 		FeatureHostPorts, FeatureIPv6, FeatureStorageRecords, FeatureExactCodes, FeatureRuleInfo,
 		FeatureUserNamespaces, FeatureHandlers, FeatureOperations, FeatureOwnKernel,
 	}

@@ -33,6 +33,8 @@ func TestParseProfile(t *testing.T) {
 		"bad duration":         {head + "rpc_timeout = '3 apples'\n", "line 3"},
 		"negative duration":    {head + "rpc_timeout = '-3s'\n", "not positive"},
 		"deviation unexcused":  {head + "[deviations]\n'a.b' = ' '\n", `"a.b" has no reason`},
+		"left to nobody":       {head + "[elsewhere]\nreason = 'y'\n", "elsewhere takes profile and reason"},
+		"left for no reason":   {head + "[elsewhere]\nprofile = 'y'\n", "elsewhere takes profile and reason"},
 		"file outside":         {daemon + "[daemon.files]\n'../x' = ''\n", "leads out of the work directory"},
 		"file absolute":        {daemon + "[daemon.files]\n'/etc/x' = ''\n", "leads out of the work directory"},
 		"bad name of variable": {head + "[variables]\nfoo = ''\n", `"foo" is not a name`},
@@ -77,4 +79,25 @@ func TestBuiltinProfiles(t *testing.T) {
 			require.NoError(t, err, "%s: %s", name, file)
 		}
 	}
+}
+
+func TestElsewhereLeavesWhatItNames(t *testing.T) {
+	e := &Elsewhere{Profile: "runc", Reason: "r", Rules: []string{"a.*", "b.one"}, Derived: true}
+	for what, c := range map[string]struct {
+		rules         []string
+		derived, acts bool
+		left          bool
+	}{
+		"all begin so":          {[]string{"a.b", "a.c.d"}, false, false, true},
+		"one by its name":       {[]string{"b.one"}, false, false, true},
+		"another one":           {[]string{"b.two"}, false, false, false},
+		"one of two":            {[]string{"a.b", "b.two"}, false, false, false},
+		"a generated idle case": {[]string{"b.two"}, true, false, true},
+		"a generated busy case": {[]string{"b.two"}, true, true, false},
+		"a busy case of a rule": {[]string{"b.one"}, true, true, true},
+	} {
+		assert.Equal(t, c.left, e.Leaves(c.rules, c.derived, c.acts), what)
+	}
+	var none *Elsewhere
+	assert.False(t, none.Leaves([]string{"a.b"}, true, false))
 }

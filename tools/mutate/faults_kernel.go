@@ -36,9 +36,13 @@ var faultsKernel = []fault{
 	{rule: "kernel.cni-del", op: "left on the network", file: "impl/server/sandbox_works.go",
 		old: `if err := s.Network.Del(ctx, *sb.Attachment, s.podNetwork(id, sb)); err != nil {`, with: `if err := ctx.Err(); err != nil {`},
 	{rule: "kernel.own", op: "another pod's sandbox is named", file: "impl/server/container_works.go",
-		old: `values := sandboxValues(c.PodID, pod)`, with: `values := sandboxValues(s.sandboxes.List()[0].ID, pod)`},
+		old: `containerValues(id, c, &pod.Data)),`, with: `func() map[spec.Value]string {
+			values := containerValues(id, c, &pod.Data)
+			values[spec.SandboxID] = s.sandboxes.List()[0].ID
+			return values
+		}()),`},
 	{rule: "kernel.own", op: "containers without annotations", file: "impl/server/container_works.go",
-		old: `spec.Annotate(s.Book.Annotations, spec.AppContainer, containerValues(id, c, &pod.Data)),`, with: `nil,`},
+		old: `spec.Annotate(s.Book.Annotations, spec.AppContainer, containerValues`, with: `spec.Annotate(nil, spec.AppContainer, containerValues`},
 	{rule: "kernel.own", op: "sandboxes without annotations", file: "impl/server/infra.go",
 		old: `spec.Annotate(s.Book.Annotations, spec.InfraContainer, sandboxValues(id, sb)),`, with: `nil,`},
 	{rule: "kernel.own", op: "a sandbox is said to be a container", file: "impl/server/infra.go",
