@@ -106,10 +106,10 @@ var _ = Describe("A command with streams", func() {
 			var out target.Output
 			r, w := inputPair()
 			with := target.Client{Stdin: r, Stdout: &out, Terminal: newTerminal(101, 37)}
-			const script = `exec 3<&0; tty; echo TERM=$TERM; while :; do stty size <&3; sleep 0.02; done & while read line; do echo got $line; done; kill $!; wait; echo end`
+			const script = `exec 3<&0; test -t 0 && echo terminal; echo TERM=$TERM; while :; do stty size <&3; sleep 0.02; done & while read line; do echo got $line; done; kill $!; wait; echo end`
 			a := execStream(ctx, c, via, with, "/bin/sh", "-c", script)
 			awaitOutput(ctx, &out, "37 101\r")
-			Expect(out.String()).To(MatchRegexp(`^/dev/pts/\d+\r+\nTERM=xterm\r+\n`))
+			Expect(out.String()).To(MatchRegexp(`^terminal\r+\nTERM=xterm\r+\n`))
 			with.Terminal.Resize(55, 22)
 			awaitOutput(ctx, &out, "22 55\r")
 			go func() { _, _ = w.Write([]byte("hello\n")) }()

@@ -19,6 +19,6 @@ func Handler(cfg *config.Config, name string) (runtime.Handler, error) {
 	h := cfg.Runtime.Handlers[name]
 	return runtime.Handler{
 		Name: name, Path: path, Root: cfg.HandlerRoot(name), Args: h.Args,
-		Keeper: keeper, StartStreams: h.Streams == config.StreamsStart, GuestExec: h.ExecPID == config.ExecGuest,
+		Keeper: keeper, StartStreams: h.Streams == config.StreamsStart, GuestExec: h.Exec == config.ExecGuest,
 	}, nil
 }

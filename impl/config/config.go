@@ -58,7 +58,7 @@ type Handler struct {
 	PrivilegedWithoutHostDevices bool     `toml:"privileged_without_host_devices" comment:"Privileged containers have only the devices that they ask for."`
 	ExitStatus                   string   `toml:"exit_status" check:"child|wait?" comment:"Who tells how a container ended: child (its first process is a child of the monitor) or wait (the\nruntime's command wait, for one whose containers are no processes of the host). Empty: child."`
 	Streams                      string   `toml:"streams" check:"create|start?" comment:"Which command of the runtime gets the streams of a container: create, or start, which takes\nexit_status = \"wait\". Empty: create."`
-	ExecPID                      string   `toml:"exec_pid" check:"host|guest?" comment:"Where the process of an exec has its number: host, or guest (the runtime's exec has the option\n--internal-pid-file, its kill the option --pid). Empty: host."`
+	Exec                         string   `toml:"exec" check:"host|guest?" comment:"Where the processes of commands are: host, or guest (the runtime's exec has the option\n--internal-pid-file, its kill the option --pid, its ps prints PID, PPID and PGID; the terminal\nof a command is the one that the runtime has). Empty: host."`
 	VM                           bool     `toml:"vm" comment:"The runtime boots a virtual machine: its pods always get an infrastructure container."`
 }
 

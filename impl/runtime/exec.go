@@ -127,7 +127,7 @@ func (r *OCI) execFiles(id string, p specs.Process) (string, error) {
 func (r *OCI) exec(ctx context.Context, id, dir string, score *int, streams *execStreams) (int32, error) {
 	pidPath := filepath.Join(dir, pidFile)
 	args := append(append([]string{}, r.global...), "exec", "--process", filepath.Join(dir, processFile), "--pid-file", pidPath)
-	if r.guestExec {
+	if streams.cooked = r.guestExec; r.guestExec {
 		args = append(args, "--internal-pid-file", filepath.Join(dir, guestPidFile))
 	}
 	cmd := r.command(ctx, r.path, append(args, id)...)

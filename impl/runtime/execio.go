@@ -68,6 +68,7 @@ type execStreams struct {
 	stdin          io.Reader  // nil is /dev/null
 	patient        bool       // output waits for its reader; else all is over pipeGrace after the command
 	terminal       bool
+	cooked         bool // the command has this very terminal, not one of the runtime's behind it
 	resize         <-chan WinSize
 
 	in, inR *os.File      // stdin, our end and the runtime's; nil without

@@ -20,7 +20,7 @@ const (
 
 // openTerminal makes the terminal that the runtime has. The command gets one of
 // its own in the container, which the runtime connects with this one; it is raw,
-// so that only the command's cooks what is typed.
+// so that only the command's cooks what is typed. Some runtimes pass it on.
 func (o *execStreams) openTerminal(cmd *exec.Cmd) error {
 	master, tty, err := pty.Open()
 	if err != nil {
@@ -29,8 +29,10 @@ func (o *execStreams) openTerminal(cmd *exec.Cmd) error {
 	defer master.Close()
 	o.stdout.head.limit, o.stdout.done = maxStderr, make(chan struct{})
 	o.stdout.w = tty
-	if _, err := term.MakeRaw(int(tty.Fd())); err != nil {
-		return fmt.Errorf("terminal: %w", err)
+	if !o.cooked {
+		if _, err := term.MakeRaw(int(tty.Fd())); err != nil {
+			return fmt.Errorf("terminal: %w", err)
+		}
 	}
 	// The library leaves the master blocking, so that nothing could end a read.
 	fd, err := unix.FcntlInt(master.Fd(), unix.F_DUPFD_CLOEXEC, 0)

@@ -50,7 +50,7 @@ type Handler struct {
 	// no processes of the host's: Process is the keeper then. "" has none.
 	Keeper       string
 	StartStreams bool // takes a Keeper: the streams of a container go to the runtime's start, not to its create
-	GuestExec    bool // the process of a command has a number only in the container: --internal-pid-file, kill --pid
+	GuestExec    bool // a command is a process of the container only, and has the runtime's terminal; see killGuest
 }
 
 // Options are what all containers of a handler have in common.
