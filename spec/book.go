@@ -42,7 +42,7 @@ func Default() Book {
 		CreateContainer: createContainer.clone(), RemoveContainer: removeContainer.clone(), Shutdown: shutdown.clone(),
 		Requests: slices.Clone(requests), Annotations: slices.Clone(annotations),
 		Promises: slices.Concat(privilegePromises, stopPromises, shutdownPromises, recoverPromises, annotationPromises, servicePromises,
-			streamPromises, resourcePromises, statsPromises, eventsPromises, securityPromises, mountPromises, imagePromises, operationPromises, kernelPromises),
+			streamPromises, resourcePromises, statsPromises, eventsPromises, securityPromises, mountPromises, imagePromises, operationPromises, kernelPromises, keeperPromises),
 		Pending: slices.Clone(pending),
 	}
 }

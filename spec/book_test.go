@@ -128,7 +128,7 @@ func stray(r Rule) (wrong []string) {
 	}
 	bad(!idFormat.MatchString(string(r.ID)), "is no ID")
 	bad(!slices.Contains([]Level{Must, Should, May}, r.Level), "has an unknown level")
-	bad(!slices.Contains([]Feature{Core, HostNamespaces, Restart, Witness, Operations, OwnKernel, StorageRecords}, r.Feature), "has an unknown feature")
+	bad(!slices.Contains([]Feature{Core, HostNamespaces, Restart, Witness, Operations, OwnKernel, Keepers, StorageRecords}, r.Feature), "has an unknown feature")
 	bad(!sentence.MatchString(r.Text), "is not one sentence with a full stop")
 	bad(modal.MatchString(r.Text), "has a modal verb in its sentence")
 	return wrong

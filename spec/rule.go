@@ -29,6 +29,7 @@ const (
 	Restart        Feature = "restart"         // the suite may stop and start the daemon
 	Witness        Feature = "witness"         // the suite's own runtime wrapper and CNI plugin are in place
 	OwnKernel      Feature = "own-kernel"      // its default runtime boots a kernel for each pod
+	Keepers        Feature = "keepers"         // its default runtime's containers are no processes of the host's: a keeper stands for each
 	Operations     Feature = "operations"      // it is configured, watched and told as docs/ describe
 	StorageRecords Feature = "storage-records" // sandboxes and containers are records of containers/storage
 )

@@ -24,6 +24,7 @@ const (
 	FeatureIPv6           Feature = "ipv6"            // pods get an IPv6 address too
 	FeatureStorageRecords Feature = "storage-records" // sandboxes and containers are records of containers/storage
 	FeatureOwnKernel      Feature = "own-kernel"      // the first handler boots a kernel for each pod
+	FeatureKeepers        Feature = "keepers"         // the first handler's containers are no processes of the host's: a keeper stands for each
 	FeatureOperations     Feature = "operations"      // the daemon is configured, watched and told as ocid is
 	FeatureExactCodes     Feature = "exact-codes"     // refusals have the gRPC code that the probe names
 	FeatureRuleInfo       Feature = "rule-info"       // refusals carry google.rpc.ErrorInfo with the rule as reason
@@ -36,7 +37,7 @@ func Features() []Feature {
 	return []Feature{
 		FeatureRestart, FeatureWitness, FeatureHostNamespaces, FeatureHostProcesses, FeatureHostCgroups, FeatureHostFiles, FeatureSeccomp, FeatureHostNetwork, FeaturePrivileged,
 		FeatureHostPorts, FeatureIPv6, FeatureStorageRecords, FeatureExactCodes, FeatureRuleInfo,
-		FeatureUserNamespaces, FeatureHandlers, FeatureOperations, FeatureOwnKernel,
+		FeatureUserNamespaces, FeatureHandlers, FeatureOperations, FeatureOwnKernel, FeatureKeepers,
 	}
 }
 

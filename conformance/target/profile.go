@@ -146,24 +146,9 @@ func LoadProfile(path string) (Profile, error) {
 // names file, line and key; where names the file in errors. Tables of a profile
 // that it extends are merged, lists are replaced.
 func ParseProfile(where string, data []byte) (Profile, error) {
-	var head struct {
-		Extends string `toml:"extends"`
-	}
-	if err := toml.Unmarshal(data, &head); err != nil {
-		return Profile{}, fmt.Errorf("profile %s: %w", where, explain(err))
-	}
 	var p Profile
-	if head.Extends != "" {
-		base, err := profiles.Files.ReadFile(head.Extends + ".toml")
-		if err != nil {
-			return Profile{}, fmt.Errorf("profile %s: extends %q: %w", where, head.Extends, err)
-		}
-		if err := p.decode(base); err != nil {
-			return Profile{}, fmt.Errorf("profile %s: %w", head.Extends, err)
-		}
-	}
-	if err := p.decode(data); err != nil {
-		return Profile{}, fmt.Errorf("profile %s: %w", where, err)
+	if err := p.decode(where, data, 0); err != nil {
+		return Profile{}, err
 	}
 	if err := p.check(); err != nil {
 		return Profile{}, fmt.Errorf("profile %s: %w", where, err)
@@ -171,11 +156,33 @@ func ParseProfile(where string, data []byte) (Profile, error) {
 	return p, nil
 }
 
-func (p *Profile) decode(data []byte) error {
+// maxExtends is how many profiles one may extend, each the next one.
+const maxExtends = 4
+
+// decode reads a profile over the one that it extends.
+func (p *Profile) decode(where string, data []byte, depth int) error {
+	var head struct {
+		Extends string `toml:"extends"`
+	}
+	if err := toml.Unmarshal(data, &head); err != nil {
+		return fmt.Errorf("profile %s: %w", where, explain(err))
+	}
+	if head.Extends != "" {
+		base, err := profiles.Files.ReadFile(head.Extends + ".toml")
+		if err == nil && depth == maxExtends {
+			err = errors.New("too many profiles, each extending another")
+		}
+		if err != nil {
+			return fmt.Errorf("profile %s: extends %q: %w", where, head.Extends, err)
+		}
+		if err := p.decode(head.Extends, base, depth+1); err != nil {
+			return err
+		}
+	}
 	dec := toml.NewDecoder(bytes.NewReader(data))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(p); err != nil {
-		return explain(err)
+		return fmt.Errorf("profile %s: %w", where, explain(err))
 	}
 	return nil
 }

@@ -32,7 +32,10 @@ func (f *fault) broken() (string, error) {
 	return strings.Replace(string(source), f.old, f.with, 1), nil
 }
 
-// build builds the daemon with the fault.
+// keeper says whether the fault is in the keeper, a program of its own.
+func (f *fault) keeper() bool { return strings.HasPrefix(f.file, "impl/keeper/") }
+
+// build builds the program with the fault: the daemon, or the keeper.
 func (f *fault) build(ctx context.Context, out string) error {
 	path, err := filepath.Abs(f.file)
 	if err != nil {
@@ -56,5 +59,9 @@ func (f *fault) build(ctx context.Context, out string) error {
 	if err := os.WriteFile(overlay, data, 0o644); err != nil {
 		return err
 	}
-	return goBuild(ctx, out, "-overlay", overlay, "./cmd/ocid")
+	program := "./cmd/ocid"
+	if f.keeper() {
+		program = "./cmd/ocid-keeper"
+	}
+	return goBuild(ctx, out, "-overlay", overlay, program)
 }

@@ -6,5 +6,5 @@ import "slices"
 // them belongs to the probes of the same name.
 func allFaults() []fault {
 	return slices.Concat(faultsContainer, faultsImage, faultsRequest, faultsRestart, faultsSandbox,
-		faultsStream, faultsResource, faultsStats, faultsEvents, faultsSecurity, faultsDevices, faultsMount, faultsOperation, faultsKernel)
+		faultsStream, faultsResource, faultsStats, faultsEvents, faultsSecurity, faultsDevices, faultsMount, faultsOperation, faultsKernel, faultsKeeper)
 }

@@ -56,6 +56,9 @@ func run(ctx context.Context, o options) (bool, error) {
 		return false, err
 	}
 	defer os.RemoveAll(tmp)
+	if o.bin, err = filepath.Abs(o.bin); err != nil {
+		return false, err
+	}
 	r := &runner{options: o, tmp: tmp, rules: map[spec.ID]spec.Rule{}, probes: map[spec.ID][]string{}}
 	book := spec.Default()
 	for _, rule := range book.Rules() {
@@ -236,15 +239,19 @@ func (j *job) broken(err error) {
 
 // judge runs the probes of a job's rules against its daemon.
 func (r *runner) judge(ctx context.Context, j *job) error {
-	daemon := filepath.Join(r.tmp, "ocid-mutant")
+	programs := []string{"--daemon", filepath.Join(r.tmp, "ocid-mutant")}
 	if j.fault != nil {
-		daemon = filepath.Join(r.tmp, fmt.Sprintf("ocid-%p", j))
-		defer os.Remove(daemon)
-		if err := j.fault.build(ctx, daemon); err != nil {
+		broken := filepath.Join(r.tmp, fmt.Sprintf("ocid-%p", j))
+		defer os.Remove(broken)
+		if err := j.fault.build(ctx, broken); err != nil {
 			return err
 		}
+		programs = []string{"--daemon", broken}
+		if j.fault.keeper() {
+			programs = []string{"--daemon", filepath.Join(r.bin, "ocid"), "--set", "KEEPER=" + broken}
+		}
 	}
-	rep, err := r.conform(ctx, j, daemon, report.Handwritten)
+	rep, err := r.conform(ctx, j, programs, report.Handwritten)
 	if err != nil {
 		return err
 	}
@@ -252,7 +259,7 @@ func (r *runner) judge(ctx context.Context, j *job) error {
 	if apply(j.mutants, rep, "probe") == 0 {
 		return nil
 	}
-	if rep, err = r.conform(ctx, j, daemon, report.Derived); err != nil {
+	if rep, err = r.conform(ctx, j, programs, report.Derived); err != nil {
 		return err
 	}
 	apply(j.mutants, rep, "derived")
@@ -271,11 +278,11 @@ func (r *runner) note(rep *report.Report) {
 }
 
 // conform runs criconform on the rules of a job.
-func (r *runner) conform(ctx context.Context, j *job, daemon string, kind report.Kind) (*report.Report, error) {
+func (r *runner) conform(ctx context.Context, j *job, programs []string, kind report.Kind) (*report.Report, error) {
 	out := filepath.Join(r.tmp, fmt.Sprintf("%p.json", j))
 	defer os.Remove(out)
-	args := []string{"run", "--quiet", "--profile", r.profileOf(j), "--daemon", daemon, "--bin-dir", r.bin, "--env", r.env,
-		"--kind", string(kind), "--report-json", out}
+	args := append([]string{"run", "--quiet", "--profile", r.profileOf(j), "--bin-dir", r.bin, "--env", r.env,
+		"--kind", string(kind), "--report-json", out}, programs...)
 	if len(j.mutants) == 1 {
 		args = append(args, "--fail-fast")
 	}
@@ -301,10 +308,13 @@ func (r *runner) conform(ctx context.Context, j *job, daemon string, kind report
 }
 
 // profileOf is where a job's rules can be seen: those about kernels of their own
-// on a runtime that boots some.
+// on a runtime that boots some, those about keepers on one that needs them.
 func (r *runner) profileOf(j *job) string {
-	if r.rules[j.mutants[0].Rule].Feature == spec.OwnKernel {
+	switch r.rules[j.mutants[0].Rule].Feature {
+	case spec.OwnKernel:
 		return "vm"
+	case spec.Keepers:
+		return "runsc"
 	}
 	return r.profile
 }

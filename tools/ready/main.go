@@ -43,8 +43,8 @@ func handlers(bin string) ([]handler, error) {
 			args = strings.Replace(args, "]", ", \"--template=false\"]", 1)
 		}
 		all = append(all, handler{h.name, h.what, fmt.Sprintf(
-			"[runtime.handlers.%s]\npath = %q\nargs = %s\nvm = %s\nexit_status = %q\nstreams = %q\nexec_pid = %q\n",
-			h.name, value("MAIN_RUNTIME"), args, value("MAIN_VM"), value("MAIN_EXIT"), value("MAIN_STREAMS"), value("MAIN_EXEC_PID"))})
+			"[runtime.handlers.%s]\npath = %q\nargs = %s\nvm = %s\nexit_status = %q\nstreams = %q\nexec = %q\n",
+			h.name, value("MAIN_RUNTIME"), args, value("MAIN_VM"), value("MAIN_EXIT"), value("MAIN_STREAMS"), value("MAIN_EXEC"))})
 	}
 	return all, nil
 }
