@@ -60,12 +60,28 @@ var _ = Describe("A container's limits", func() {
 
 	It("in its status are those that hold", target.Covers("container.status.resources"), containerLimit, func(ctx SpecContext) {
 		t := target.Current()
-		c := t.Pod(ctx).Run(ctx, target.Resources(&runtimeapi.LinuxContainerResources{OomScoreAdj: -1000, HugepageLimits: hugepages("1GB").HugepageLimits}))
+		c := t.Pod(ctx).Run(ctx, target.Resources(&runtimeapi.LinuxContainerResources{OomScoreAdj: -1000}))
 		status := c.Status(ctx).GetResources().GetLinux()
 		Expect(status.GetOomScoreAdj()).To(BeEquivalentTo(c.Init().OOMScore()))
-		if _, found := c.Limit("hugetlb.2MB.limit_in_bytes"); !found && !target.CgroupV2() {
-			Expect(status.GetHugepageLimits()).To(BeEmpty())
+	})
+
+	// "HugepageLimit corresponds to the file `hugetlb.<hugepagesize>.limit_in_byte`
+	// in container level cgroup." (cri-api v1)
+	It("of huge pages hold where the kernel has them, and are none elsewhere", target.Covers("container.limits.hugepages"), containerLimit, func(ctx SpecContext) {
+		asked := []*runtimeapi.HugepageLimit{{PageSize: "2MB", Limit: 4 << 20}}
+		c := target.Current().Pod(ctx).Run(ctx, target.Resources(&runtimeapi.LinuxContainerResources{HugepageLimits: asked}))
+		told := c.Status(ctx).GetResources().GetLinux().GetHugepageLimits()
+		file := "hugetlb.2MB.limit_in_bytes"
+		if target.CgroupV2() {
+			file = "hugetlb.2MB.max"
 		}
+		limit, found := c.Limit(file)
+		if !found {
+			Expect(told).To(BeEmpty(), "limits in the status, and none in the cgroup")
+			return
+		}
+		Expect(limit).To(Equal("4194304"))
+		Expect(told).To(HaveExactElements(And(HaveField("PageSize", "2MB"), HaveField("Limit", uint64(4<<20)))))
 	})
 
 	// "OOMScoreAdj adjusts the oom-killer score." Only CAP_SYS_RESOURCE lets a

@@ -84,6 +84,8 @@ var faultsResource = []fault{
 		old: `	if memory < use {`, with: `	if memory < 0*use {`},
 	{rule: "container.update.memory-use", op: "with what can be dropped", file: "impl/server/resources.go",
 		old: `	if memory < use {`, with: `	if memory < 2*use {`},
+	{rule: "container.limits.hugepages", op: "whatever the kernel has", file: "impl/oci/resources.go",
+		old: `	if !host.Hugetlb {`, with: `	if false {`},
 	{rule: "container.update.oom-score", op: "of nobody", file: "impl/runtime/update.go",
 		old: `	if err == nil && l.OOMScoreAdj != nil {`, with: `	if err != nil && l.OOMScoreAdj != nil {`},
 	{rule: "container.update.oom-score", op: "of one", file: "impl/runtime/update.go",
