@@ -39,10 +39,10 @@ var faultsSecurity = []fault{
 	{rule: "security.seccomp.localhost", op: "one name is none", file: "impl/oci/seccomp.go",
 		old: `		out.Names = []string{call.Name}`, with: `		out.Names = []string{"none"}`},
 	{rule: "security.seccomp.localhost", op: "the first one of all", file: "impl/server/security.go",
-		old: `	return wish.Profile(data)`, with: `	if firstProfile == nil {
+		old: `	return wish.Profile(data, s.seccompFlags(handler))`, with: `	if firstProfile == nil {
 		firstProfile = data
 	}
-	return wish.Profile(firstProfile)
+	return wish.Profile(firstProfile, s.seccompFlags(handler))
 }
 
 var firstProfile []byte
@@ -86,14 +86,14 @@ func lastProfile() {`},
 		old: `	if !strings.HasPrefix(path, "/") {`, with: `	if false {`},
 	{rule: "security.seccomp.refused", op: "unchecked", file: "impl/oci/seccomp.go",
 		old: `	if err == nil {
-		err = checkSeccomp(p)
+		err = checkSeccomp(p, flags)
 	}`, with: ``},
 	{rule: "security.seccomp.refused", op: "not even JSON", file: "impl/oci/seccomp.go",
 		old: `	if err == nil {
-		err = checkSeccomp(p)
+		err = checkSeccomp(p, flags)
 	}
 	if err != nil {`, with: `	if err == nil {
-		err = checkSeccomp(p)
+		err = checkSeccomp(p, flags)
 	}
 	if err != nil && len(data) == 0 {
 		return nil, nil
@@ -128,7 +128,7 @@ func lastProfile() {`},
 `},
 	{rule: "security.seccomp.refused-sandbox", op: "unchecked", file: "impl/oci/seccomp.go",
 		old: `	if err == nil {
-		err = checkSeccomp(p)
+		err = checkSeccomp(p, flags)
 	}`, with: ``},
 
 	{rule: "security.seccomp.infra", op: "none", file: "impl/oci/infra.go",
@@ -138,7 +138,7 @@ func lastProfile() {`},
 	if err != nil {
 		return nil, err
 	}
-	return readSeccomp(wish)`, with: `	return oci.SeccompWish{Default: true}.Profile(nil)`},
+	return s.readSeccomp(wish, sb.Handler)`, with: `	return oci.SeccompWish{Default: true}.Profile(nil, nil)`},
 	{rule: "security.seccomp.infra", op: "also in a privileged pod", file: "impl/server/security.go",
 		old: `	if sc.GetPrivileged() {`, with: `	if false {`},
 

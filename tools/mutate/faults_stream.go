@@ -178,5 +178,5 @@ var faultsStream = []fault{
 		old: `rt.EndExecs(id, e.Data.Process))`, with: `func() error { _ = rt; return nil }())`},
 	{rule: "exec.nothing-left", op: "files", file: "impl/runtime/exec.go",
 		old: `	defer os.RemoveAll(dir)
-	return r.exec(ctx, id, dir, streams)`, with: `	return r.exec(ctx, id, dir, streams)`},
+	return r.exec(ctx, id, dir, p.OOMScoreAdj, streams)`, with: `	return r.exec(ctx, id, dir, p.OOMScoreAdj, streams)`},
 }
