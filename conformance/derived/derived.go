@@ -26,6 +26,7 @@ const (
 	setUp     = 40 * time.Second       // of what several cases share
 	waitsLong = 100 * time.Millisecond // a call that is open after this waits
 	happensIn = 5 * time.Second
+	answersIn = 15 * time.Second // also where a machine boots
 	looksEach = 5 * time.Millisecond
 )
 
@@ -71,7 +72,7 @@ type aside struct {
 // of several cases has to.
 func begin(ctx context.Context, call func(context.Context) (string, error)) *aside {
 	a := &aside{over: make(chan struct{})}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*happensIn)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*answersIn)
 	go func() {
 		defer GinkgoRecover()
 		defer close(a.over)
@@ -90,6 +91,6 @@ func (a *aside) expectWaiting() {
 // answer waits for the call's answer.
 func (a *aside) answer(ctx context.Context) (string, error) {
 	GinkgoHelper()
-	Eventually(ctx, a.over).WithTimeout(happensIn).Should(BeClosed(), "the call does not return")
+	Eventually(ctx, a.over).WithTimeout(answersIn).Should(BeClosed(), "the call does not return")
 	return a.id, a.err
 }

@@ -73,6 +73,12 @@ var _ = DescribeTable("CreateContainer refuses what the runtime can't make, and 
 	})...),
 )
 
+// onHostKernel makes a case need pods on the host's kernel.
+func onHostKernel(changes ...target.PodOption) []target.PodOption {
+	need := func(*runtimeapi.RunPodSandboxRequest) { target.Current().Need(target.FeatureHostNamespaces) }
+	return append([]target.PodOption{need}, changes...)
+}
+
 // impossiblePod is a row about RunPodSandbox.
 func impossiblePod(what string, codes []codes.Code, changes ...target.PodOption) TableEntry {
 	return Entry(what, requestLimit, types.NewCodeLocation(1), codes, changes)
@@ -95,9 +101,9 @@ var _ = DescribeTable("RunPodSandbox refuses what nobody can make, and leaves no
 		Expect(err).NotTo(HaveOccurred(), "the name of the refused pod is free")
 		expectReady(ctx, p)
 	},
-	impossiblePod("a sysctl that does not exist", invalidCode(), podSysctls("no.such")...),
+	impossiblePod("a sysctl that does not exist", invalidCode(), onHostKernel(podSysctls("no.such")...)...),
 	impossiblePod("a sysctl that its namespace does not have", anyCode(), podSysctls("net.no.such")...),
-	impossiblePod("a sysctl of the node", invalidCode(), podSysctls("kernel.sysrq", "vm.swappiness")...),
+	impossiblePod("a sysctl of the node", invalidCode(), onHostKernel(podSysctls("kernel.sysrq", "vm.swappiness")...)...),
 	impossiblePod("a sysctl that is a path", invalidCode(), podSysctls("net/../kernel/core_pattern", "net....kernel.core_pattern", "/etc/passwd", "")...),
 	impossiblePod("a sysctl of the host's network", invalidCode(), func(r *runtimeapi.RunPodSandboxRequest) {
 		target.HostNetwork()(r)

@@ -20,6 +20,7 @@ const (
 	containerLimit = SpecTimeout(40 * time.Second)
 	waitsLong      = 200 * time.Millisecond // a call that is open after this waits
 	happensIn      = 5 * time.Second
+	answersIn      = 15 * time.Second // also where a machine boots
 )
 
 // stubborn ignores SIGTERM, says so each time, and lives until SIGKILL.
@@ -56,7 +57,7 @@ func (a *aside[R]) expectWaiting(what string) {
 // result waits for the answer.
 func (a *aside[R]) result(ctx context.Context) (R, error) {
 	GinkgoHelper()
-	Eventually(ctx, a.over).WithTimeout(happensIn).Should(BeClosed(), "the call does not return")
+	Eventually(ctx, a.over).WithTimeout(answersIn).Should(BeClosed(), "the call does not return")
 	return a.value, a.err
 }
 

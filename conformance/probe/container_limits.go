@@ -186,7 +186,9 @@ var _ = Describe("The reason of a container", func() {
 		"that was killed by itself and not for its memory": {[]string{"/bin/sh", "-c", "kill -9 $$; sleep 1; exit 137"}, "Error", 137},
 	} {
 		It(what+" is "+c.reason, target.Covers("container.status.oom-killed"), containerLimit, func(ctx SpecContext) {
-			ctr := target.Current().Pod(ctx).Run(ctx, target.Command(c.command...), small)
+			t := target.Current()
+			t.Need(target.FeatureHostCgroups)
+			ctr := t.Pod(ctx).Run(ctx, target.Command(c.command...), small)
 			awaitState(ctx, ctr, stateExited)
 			status := ctr.Status(ctx)
 			Expect(status.GetReason()).To(Equal(c.reason))
@@ -196,6 +198,7 @@ var _ = Describe("The reason of a container", func() {
 
 	It("is OOMKilled in the event that tells of its end", target.Covers("container.status.oom-killed", "events.containers", "events.status"), containerLimit, func(ctx SpecContext) {
 		t := target.Current()
+		t.Need(target.FeatureHostCgroups)
 		p := t.Pod(ctx)
 		events := t.Events(ctx)
 		c := p.Run(ctx, target.Shell("exec "+eat), small)
@@ -206,6 +209,7 @@ var _ = Describe("The reason of a container", func() {
 
 	It("is OOMKilled though nobody was there to see it", target.Covers("container.status.oom-killed"), restartLimit, func(ctx SpecContext) {
 		t := target.Current()
+		t.Need(target.FeatureHostCgroups)
 		c := t.Pod(ctx).Run(ctx, target.Shell("sleep 0.3; exec "+eat), small)
 		init := c.Init()
 		endDaemon(ctx, t, ends[1])

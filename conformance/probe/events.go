@@ -16,7 +16,7 @@ import (
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
-const eventsLimit = SpecTimeout(15 * time.Second)
+const eventsLimit = SpecTimeout(40 * time.Second)
 
 // The kinds of events, as probes write them.
 const (

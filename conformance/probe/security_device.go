@@ -163,6 +163,7 @@ var _ = Describe("A CDI device", func() {
 
 	It("brings what its spec lists", target.Covers("security.cdi.edits"), containerLimit, func(ctx SpecContext) {
 		t := target.Current()
+		t.Need(target.FeatureHostFiles)
 		dir, hooked := hostDir("from-cdi"), filepath.Join(GinkgoT().TempDir(), "hooked")
 		major, minor := openable()
 		host := node(hostDir("none"), "node", major, minor, 0o666)

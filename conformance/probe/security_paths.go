@@ -40,7 +40,9 @@ var _ = Describe("The flag no_new_privs", func() {
 	// A filter needs either the flag or CAP_SYS_ADMIN: who has neither in the
 	// container has the filter set by the runtime.
 	It("is not set by a filter", target.Covers("security.no-new-privs"), containerLimit, func(ctx SpecContext) {
-		c := target.Current().Pod(ctx).Run(ctx, asUser(1000), withSeccomp(runtimeDefault()))
+		t := target.Current()
+		t.Need(target.FeatureSeccomp)
+		c := t.Pod(ctx).Run(ctx, asUser(1000), withSeccomp(runtimeDefault()))
 		Expect(statusInside(ctx, c, "NoNewPrivs")).To(Equal("0"))
 		Expect(statusInside(ctx, c, "Seccomp")).To(Equal(filtered))
 	})

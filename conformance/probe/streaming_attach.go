@@ -126,7 +126,7 @@ var _ = Describe("An attached client", func() {
 
 	It("closes stdin_once by ending its input, and not by leaving if it only reads", target.Covers("stream.attach.stdin-once"), streamLimit, func(ctx SpecContext) {
 		p := target.Current().Pod(ctx)
-		c := p.Run(ctx, target.Shell("echo ready; while :; do echo .; sleep 0.02; done & while read line; do echo got $line; done; echo end; kill $!"), interactive(true))
+		c := p.Run(ctx, target.Shell("echo ready; while :; do echo .; sleep 0.02; done & while read line; do echo got $line; done; kill $!; wait; echo end"), interactive(true))
 		for _, via := range target.Transports() { // these leave
 			mine, leave := context.WithCancel(ctx)
 			var out target.Output

@@ -154,6 +154,7 @@ var _ = Describe("Files in a user namespace", func() {
 	})
 	It("of a mount with other mappings are refused", target.Covers("mount.mapping"), containerLimit, func(ctx SpecContext) {
 		t := target.Current()
+		t.Need(target.FeatureHostNamespaces)
 		p, plain := t.Pod(ctx, target.UserNamespace(usersFrom, usersMany)), t.Pod(ctx)
 		other := ids(&runtimeapi.IDMapping{HostId: usersFrom, Length: usersMany - 1})
 		for _, m := range []*runtimeapi.Mount{
@@ -215,6 +216,7 @@ var _ = Describe("A user namespace", func() {
 	})
 	It("of a container is its pod's", target.Covers("userns.other"), requestLimit, func(ctx SpecContext) {
 		t := target.Current()
+		t.Need(target.FeatureHostNamespaces)
 		p, plain := t.Pod(ctx, target.UserNamespace(usersFrom, usersMany)), t.Pod(ctx)
 		with := func(u *runtimeapi.UserNamespace) target.ContainerOption {
 			return target.WithContainer(func(c *runtimeapi.ContainerConfig) {
