@@ -87,17 +87,17 @@ table:
 	bin/criconform compare $(PROFILES:%=bin/report-%.json); } > docs/RULES.md
 
 # All mutants of all rules, or of one: make mutate RULE=container.stop.absent
-mutate: build vm
+mutate: build vm bin/runsc
 	$(STEP) "mutation" go run ./tools/mutate $(if $(RULE),--rule '$(RULE)')
 
 # One mutant in SAMPLE, other ones at each commit.
 SAMPLE ?= 16
-sample: build vm
+sample: build vm bin/runsc
 	$(STEP) "mutation, one in $(SAMPLE)" go run ./tools/mutate --sample $(SAMPLE) --seed "$(shell git rev-parse HEAD 2>/dev/null)"
 
 # All mutants, written down for SPEC.md.
 # With NEW=1 only of rules that are new or are broken in other ways than before.
-coverage: build vm
+coverage: build vm bin/runsc
 	$(STEP) "mutation" go run ./tools/mutate --update $(if $(NEW),--new)
 	$(STEP) "SPEC.md" go test ./spec -generate
 

@@ -146,9 +146,11 @@ func processGroup(pid int) int {
 
 // Storage, by the founding rules: "shut down gracefully": mounts of containers
 // that run on are left alone, all else is unmounted.
+// A sandbox with a process of its own has a filesystem in use too.
 var _ = Describe("The storage of a daemon that ends", func() {
 	It("is shut down if no container filesystem is in use", target.Covers("shutdown.storage"), restartLimit, func(ctx SpecContext) {
 		t := target.Current()
+		t.Need(target.FeatureHostNamespaces)
 		p := t.Pod(ctx)
 		over := ranOut(ctx, p, "exit 0")
 		Eventually(ctx, func() []target.LayerMount { return inUse(t) }).WithTimeout(happensIn).Should(BeEmpty(), "layers in use")
@@ -162,6 +164,7 @@ var _ = Describe("The storage of a daemon that ends", func() {
 
 	It("keeps what a container uses, and nothing else", target.Covers("shutdown.storage"), restartLimit, func(ctx SpecContext) {
 		t := target.Current()
+		t.Need(target.FeatureHostNamespaces)
 		p := t.Pod(ctx)
 		c := p.Run(ctx)
 		ranOut(ctx, p, "exit 0")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -69,5 +70,10 @@ func awaitBlocked(ctx context.Context, c *target.Container, program string) (wri
 // runs says whether a process of the container has just these arguments.
 func runs(c *target.Container, args ...string) bool {
 	GinkgoHelper()
+	if !c.T.Has(target.FeatureHostProcesses) {
+		all, _, _, err := c.Exec(context.Background(), "/bin/sh", "-c", "cat /proc/[0-9]*/cmdline")
+		Expect(err).NotTo(HaveOccurred())
+		return strings.Contains("\x00"+all, "\x00"+strings.Join(args, "\x00")+"\x00")
+	}
 	return slices.ContainsFunc(c.Processes(), func(p target.Process) bool { return slices.Equal(p.Args, args) })
 }

@@ -130,7 +130,7 @@ func (r *OCI) abandon(ctx context.Context, c Create, before traces, cause error)
 		err = r.deleteForce(ctx, c.ID)
 	}
 	if err == nil {
-		err = before.restore(c)
+		err = errors.Join(before.restore(c), r.removeLeft(c.ID))
 	}
 	if err == nil {
 		err = r.removeFiles(c.ID, c.Bundle)

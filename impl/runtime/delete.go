@@ -33,7 +33,7 @@ func (r *OCI) Delete(ctx context.Context, id string) error {
 	} else if err := r.deleteKnown(ctx, id, rec.Process); err != nil {
 		return err
 	}
-	if err := errors.Join(removeCgroups(rec.Cgroups), r.removeLocks(id)); err != nil {
+	if err := errors.Join(removeCgroups(rec.Cgroups), r.removeLeft(id)); err != nil {
 		return r.fail("delete", id, err)
 	}
 	if err := r.removeFiles(id, rec.Bundle); err != nil {
@@ -162,10 +162,10 @@ func (r *OCI) stateless(id string) bool {
 	return !slices.ContainsFunc(entries, func(e os.DirEntry) bool { return strings.HasPrefix(e.Name(), id) })
 }
 
-// removeLocks removes what a runtime that keeps a pod's containers together
-// leaves in its state directory when one is deleted while it looks at another:
-// empty files that are named after the one and the pod.
-func (r *OCI) removeLocks(id string) error {
+// removeLeft removes what a runtime that keeps a pod's containers together leaves
+// in its state directory, named after the container: locks, when one container is
+// deleted while it looks at another, and sockets, when it is killed in its create.
+func (r *OCI) removeLeft(id string) error {
 	if r.keeper == "" || r.root == "" {
 		return nil
 	}
@@ -175,8 +175,7 @@ func (r *OCI) removeLocks(id string) error {
 	}
 	var errs []error
 	for _, e := range entries {
-		info, err := e.Info()
-		if err != nil || !info.Mode().IsRegular() || info.Size() > 0 || !strings.Contains(e.Name(), id) {
+		if e.IsDir() || !strings.Contains(e.Name(), id) {
 			continue
 		}
 		if err := os.Remove(filepath.Join(r.root, e.Name())); err != nil && !os.IsNotExist(err) {
