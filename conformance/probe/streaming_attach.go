@@ -196,7 +196,7 @@ var _ = Describe("An attached client", func() {
 		typist := attached(ctx, c, target.SPDY, target.Client{Stdin: r})
 		_, err := w.Write([]byte("go\n"))
 		Expect(err).NotTo(HaveOccurred())
-		Eventually(ctx, func() bool { return runs(c, "sleep", "40091") }).WithTimeout(10*time.Second).Should(BeTrue(), "the container has to write on")
+		Eventually(ctx, func() bool { return runs(c, "sleep", "40091") }).WithTimeout(25*time.Second).Should(BeTrue(), "the container has to write on")
 		typist.expectWaiting("a client that reads")
 		Expect(c.Stop(ctx, 0)).To(Succeed())
 		Expect(ended(ctx, typist)).To(Succeed())

@@ -63,6 +63,9 @@ func Main(argv []string) int {
 		}
 		return fail(err)
 	}
+	if _, err := os.Stat(args[file]); err != nil {
+		return fail(fmt.Errorf("runtime made no container: %w", err))
+	}
 	if err := leave(append(slices.Clone(args[:at]), args[len(args)-1]), args[file]); err != nil {
 		return fail(err)
 	}

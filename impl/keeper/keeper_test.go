@@ -168,6 +168,15 @@ func TestFailedCreateLeavesNoKeeper(t *testing.T) {
 	assert.NoFileExists(t, l.path("pid"))
 }
 
+func TestRuntimeThatMakesNothing(t *testing.T) {
+	l := newLab(t)
+	require.NoError(t, os.WriteFile(l.path("runtime"), []byte("#!/bin/sh\necho garbage\n"), 0o755))
+	out, code := l.create()
+	assert.NotZero(t, code)
+	assert.Contains(t, out, "runtime made no container")
+	assert.NoFileExists(t, l.path("pid"))
+}
+
 func TestBadArguments(t *testing.T) {
 	for _, args := range [][]string{{}, {"runc", "start", "c1"}, {"create", "--pid-file", "p", "c1"}, {"runc", "create", "c1"}, {"runc", "create", "--pid-file"}} {
 		cmd := exec.Command("/proc/self/exe", args...)
