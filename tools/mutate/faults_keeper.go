@@ -21,7 +21,7 @@ var faultsKeeper = []fault{
 	{rule: "keeper.commands", op: "left alone", file: "impl/runtime/exec.go",
 		old: `w.inside = func() { r.killGuest(id, dir) }`, with: `w.inside = func() {}`},
 	{rule: "keeper.commands", op: "not what it has started", file: "impl/runtime/execguest.go",
-		old: `born := guestBelow(guestTable(string(out)), seen)`, with: `born := guestBelow(guestTable(""), seen)`},
+		old: `born := guestBelow(guestTable(string(out)), seen)`, with: `born := guestBelow(guestTable(string(out[:0])), seen)`},
 	{rule: "keeper.restart", op: "ends with the daemon", file: "impl/keeper/keeper.go",
 		old: `child.SysProcAttr = &syscall.SysProcAttr{Setsid: true}`, with: `child.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}`},
 	{rule: "keeper.unstarted", op: "waited for", file: "impl/runtime/command.go",
