@@ -113,7 +113,7 @@ func below(all []stat, root, session int) []stat {
 
 // reapTime is how long a process may take to reap children that were killed and
 // to end by itself.
-const reapTime = 250 * time.Millisecond
+const reapTime = 2 * time.Second
 
 // killTree ends process root, a process of ours, and all below it. Everything
 // is stopped before anything is killed, so that nothing can be born or slip
