@@ -110,7 +110,9 @@ func fits(c Check, fd protoreflect.FieldDescriptor) bool {
 		return fd.IsMap() && fd.MapKey().Kind() == protoreflect.StringKind
 	case OneSet:
 		return fd.Kind() == protoreflect.BoolKind
-	case MaxLength, FileName, Absolute, Inside, Hostname, EnvName, NoNUL, IPAddress, CIDRs:
+	case NoNUL:
+		return isText(fd) || fd.Kind() == protoreflect.BytesKind
+	case MaxLength, FileName, Absolute, Inside, Hostname, EnvName, IPAddress, CIDRs:
 		return isText(fd)
 	}
 	return false

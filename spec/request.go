@@ -70,6 +70,7 @@ var requests = sentences(slices.Concat([]Requirement{
 	req("create.working-dir", create, "config.working_dir", Absolute, containerSource+".working_dir"),
 	req("create.env-key", create, "config.envs[].key", Required, "cri-api v1, KeyValue"),
 	req("create.env-name", create, "config.envs[].key", EnvName, "execve(2): environment strings are key=value"),
+	req("create.env-value-nul", create, "config.envs[].value", NoNUL, "execve(2): environment strings end with NUL"),
 	req("create.log-path", create, "config.log_path", Inside, containerSource+".log_path: relative to log_directory"),
 	req("create.log-path-length", create, "config.log_path", MaxLength, limits).to(0, 4095),
 	req("create.mount-target", create, "config.mounts[].container_path", Required, "cri-api v1, Mount.container_path"),

@@ -34,6 +34,11 @@ func setEnv(c *runtimeapi.ContainerConfig, key string) {
 	c.Envs = []*runtimeapi.KeyValue{{Key: "GOOD", Value: []byte("yes")}, {Key: key, Value: []byte("value")}}
 }
 
+func setEnvValue(c *runtimeapi.ContainerConfig, value string) {
+	setEnv(c, "OTHER")
+	c.Envs[1].Value = []byte(value)
+}
+
 func withMount(changes ...func(*runtimeapi.Mount)) (all []target.ContainerOption) {
 	for _, change := range changes {
 		all = append(all, target.WithContainer(func(c *runtimeapi.ContainerConfig) {
@@ -137,6 +142,8 @@ var _ = DescribeTable("CreateContainer refuses", refusesRequest,
 	create("request.create.env-key", "config.envs[1].key", "an environment variable without a name", containerTexts(setEnv, "")...),
 	create("request.create.env-name", "config.envs[1].key", "an environment variable whose name execve(2) can't pass on",
 		containerTexts(setEnv, "A=B", "=A", "A\x00B")...),
+	create("request.create.env-value-nul", "config.envs[1].value", "an environment variable whose value execve(2) can't pass on",
+		containerTexts(setEnvValue, "a\x00b", "\x00")...),
 	// "Path relative to PodSandboxConfig.LogDirectory for container to store the log
 	// (STDOUT and STDERR) on the host."
 	create("request.create.log-path", "config.log_path", "a log path that leaves the log directory",

@@ -109,7 +109,15 @@ func violates(r spec.Requirement, m protoreflect.Message, s spot) string {
 	case spec.Sysctls:
 		return violatesSysctls(s.value.Map())
 	}
-	return violatesText(r, s.value.String())
+	return violatesText(r, s.text())
+}
+
+// text is the value of a field that holds text, be it of bytes.
+func (s spot) text() string {
+	if s.field.Kind() == protoreflect.BytesKind {
+		return string(s.value.Bytes())
+	}
+	return s.value.String()
 }
 
 func violatesSysctls(named protoreflect.Map) (why string) {

@@ -1,7 +1,6 @@
 package oci
 
 import (
-	"fmt"
 	"path"
 	"slices"
 	"strings"
@@ -28,10 +27,6 @@ func containerProcess(in ContainerInput) (*specs.Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	env, err := containerEnv(in)
-	if err != nil {
-		return nil, err
-	}
 	sc := in.Config.GetLinux().GetSecurityContext()
 	caps, err := capabilities(sc.GetCapabilities(), in.Privileged, in.Host)
 	if err != nil {
@@ -41,7 +36,7 @@ func containerProcess(in ContainerInput) (*specs.Process, error) {
 		Terminal:        in.Config.GetTty(),
 		User:            in.User.oci(),
 		Args:            args,
-		Env:             env,
+		Env:             containerEnv(in),
 		Cwd:             workingDir(in.Config, in.Image),
 		Capabilities:    caps,
 		Rlimits:         slices.Clone(in.Host.Rlimits),
@@ -84,7 +79,7 @@ func workingDir(config *runtimeapi.ContainerConfig, image *imgspecv1.Image) stri
 
 // containerEnv gives the environment; what comes later wins: defaults, the
 // image, HOSTNAME, the configuration.
-func containerEnv(in ContainerInput) ([]string, error) {
+func containerEnv(in ContainerInput) []string {
 	env := environment{"PATH=" + defaultPath}
 	if in.Config.GetTty() {
 		env = env.set("TERM", defaultTerm)
@@ -99,14 +94,10 @@ func containerEnv(in ContainerInput) ([]string, error) {
 	if in.Hostname != "" {
 		env = env.set("HOSTNAME", in.Hostname)
 	}
-	for i, e := range in.Config.GetEnvs() {
-		key, value := e.GetKey(), string(e.GetValue())
-		if key == "" || strings.ContainsAny(key, "=\x00") || strings.Contains(value, "\x00") {
-			return nil, invalid(fmt.Sprintf("config.envs[%d]", i), "%q cannot be in an environment", key)
-		}
-		env = env.set(key, value)
+	for _, e := range in.Config.GetEnvs() {
+		env = env.set(e.GetKey(), string(e.GetValue()))
 	}
-	return env, nil
+	return env
 }
 
 // environment is an ordered list of KEY=value with each key once.

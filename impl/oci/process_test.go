@@ -73,17 +73,6 @@ func TestEnvironment(t *testing.T) {
 	}
 }
 
-func TestEnvironmentRefused(t *testing.T) {
-	for _, e := range []*runtimeapi.KeyValue{
-		{Key: "", Value: []byte("x")}, {Key: "A=B"}, {Key: "A\x00"}, {Key: "A", Value: []byte("x\x00y")},
-	} {
-		in := plain()
-		in.Config.Envs = []*runtimeapi.KeyValue{{Key: "OK"}, e}
-		_, err := oci.Container(in)
-		requireField(t, err, "config.envs[1]", false)
-	}
-}
-
 func TestWorkingDir(t *testing.T) {
 	for _, c := range []struct{ config, image, want string }{
 		{"/c", "/i", "/c"},
