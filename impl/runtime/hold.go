@@ -18,7 +18,8 @@ const (
 	pollCall  = 7                      // poll(2) on amd64; others, and nobody else of a monitor's calls, have ppoll(2)
 	stopGrace = 10 * time.Millisecond  // for a process to stop
 	stopLook  = 20 * time.Microsecond  // between two looks at whether it has
-	lineRetry = 500 * time.Microsecond // between two tries to find a monitor between two lines
+	lineRetry = 500 * time.Microsecond // between the first two tries to find a monitor between two lines,
+	lineRest  = 10 * time.Millisecond  // and at most: a monitor that has no time to write gets to no line's end
 	emptyTime = 100 * time.Millisecond // for which only empty pipes count as whole lines
 )
 
@@ -26,23 +27,28 @@ const (
 // has not written to its log, and the log ends with a whole line: what the
 // monitor is told then it does before it reads on. For that the monitor is
 // stopped for an instant; Watch wakes one up that somebody who died in the
-// instant has left. If there is no such moment within a second, the container
-// leaves a line unfinished, and do is called all the same.
+// instant has left. If there is no such moment until the log has not grown for a
+// second, the container leaves a line unfinished, and do is called all the same.
 func betweenLines(ctx context.Context, mon *pidfd, monitor int, log string, do func() error) error {
-	ctx, cancel := context.WithTimeout(ctx, lineGrace)
+	ctx, cancel := context.WithTimeout(ctx, lineMost)
 	defer cancel()
 	begin := time.Now()
+	size, changed, retry := int64(-1), begin, lineRetry
 	for {
+		if info, err := os.Stat(log); err == nil && info.Size() != size {
+			size, changed = info.Size(), time.Now()
+		}
 		if err := mon.signal(unix.SIGSTOP); err != nil {
 			return err
 		}
-		if idle(monitor, log, time.Since(begin) < emptyTime) || ctx.Err() != nil {
+		if idle(monitor, log, time.Since(begin) < emptyTime) || time.Since(changed) > lineGrace || ctx.Err() != nil {
 			return errors.Join(do(), mon.signal(unix.SIGCONT))
 		}
 		if err := mon.signal(unix.SIGCONT); err != nil {
 			return err
 		}
-		sleep(ctx, lineRetry)
+		sleep(ctx, retry)
+		retry = min(retry+retry/8, lineRest)
 	}
 }
 

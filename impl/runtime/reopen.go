@@ -14,13 +14,14 @@ import (
 )
 
 const (
-	ctlFile    = "ctl"       // in the bundle: the monitor's control fifo
-	reopenLine = "2 0 0\n"   // what the control fifo takes for "open the log anew"
-	logSuffix  = ".tmp"      // what the monitor adds to the log's path until the file is in place
-	logMode    = 0o640       // as the monitor gives it
-	lineGrace  = time.Second // for the container to end a line before its log is closed
-	tailSize   = 64 << 10    // bytes of a log looked at for lines that go on
-	readSize   = 8 << 10     // bytes that the monitor reads at once
+	ctlFile    = "ctl"          // in the bundle: the monitor's control fifo
+	reopenLine = "2 0 0\n"      // what the control fifo takes for "open the log anew"
+	logSuffix  = ".tmp"         // what the monitor adds to the log's path until the file is in place
+	logMode    = 0o640          // as the monitor gives it
+	lineGrace  = time.Second    // for a container that writes nothing to end a line before its log is closed
+	lineMost   = 10 * lineGrace // for one that writes
+	tailSize   = 64 << 10       // bytes of a log looked at for lines that go on
+	readSize   = 8 << 10        // bytes that the monitor reads at once
 )
 
 // ReopenLog makes the monitor close the file that it writes the container's log
@@ -29,7 +30,8 @@ const (
 // stays: what stands in it is not lost.
 //
 // The file that is closed ends with a whole line, unless the container leaves
-// a line unfinished for longer than a second. After an error there is no new
+// a line unfinished for longer than a second, or is for ten seconds never seen
+// between two lines. After an error there is no new
 // file; ErrNotRunning is the error if the monitor has gone.
 func (r *OCI) ReopenLog(ctx context.Context, id string, p Process, path string) error {
 	if err := r.reopenLog(ctx, id, p, path); err != nil {

@@ -101,18 +101,11 @@ var faultsContainer = []fault{
 	{rule: "container.process", op: "image's environment ignored", file: "impl/oci/process.go",
 		old: `ok && key != "" {`, with: `ok && key == "" {`},
 	{rule: "container.process", op: "image's environment wins", file: "impl/oci/process.go",
-		old: `		env = env.set(key, value)
-	}
-	return env, nil`, with: `		if env.index(key) < 0 {
-			env = env.set(key, value)
-		}
-	}
-	return env, nil`},
+		old: `		env = env.set(e.GetKey(), string(e.GetValue()))`, with: `		if env.index(e.GetKey()) < 0 {
+			env = env.set(e.GetKey(), string(e.GetValue()))
+		}`},
 	{rule: "container.process", op: "config's environment ignored", file: "impl/oci/process.go",
-		old: `		env = env.set(key, value)
-	}
-	return env, nil`, with: `	}
-	return env, nil`},
+		old: `range in.Config.GetEnvs()`, with: `range in.Config.GetEnvs()[:0]`},
 	{rule: "container.process", op: "config's directory ignored", file: "impl/oci/process.go",
 		old: `dir := config.GetWorkingDir()`, with: `dir := ""`},
 	{rule: "container.process", op: "image's directory ignored", file: "impl/oci/process.go",

@@ -225,14 +225,14 @@ var faultsDevices = []fault{
 	{rule: "security.hostname.environment", op: "none", file: "impl/oci/process.go",
 		old: `	if in.Hostname != "" {`, with: `	if in.Config == nil {`},
 	{rule: "security.hostname.environment", op: "over the config's", file: "impl/oci/process.go",
-		old: `		env = env.set(key, value)
+		old: `		env = env.set(e.GetKey(), string(e.GetValue()))
 	}
-	return env, nil`, with: `		env = env.set(key, value)
+`, with: `		env = env.set(e.GetKey(), string(e.GetValue()))
 	}
 	if in.Hostname != "" {
 		env = env.set("HOSTNAME", in.Hostname)
 	}
-	return env, nil`},
+`},
 	{rule: "security.hostname.environment", op: "none on the node's network", file: "impl/server/container_works.go",
 		old: `Hostname: pod.Data.Hostname, `, with: `Hostname: pod.Data.Config.M.GetHostname(), `},
 }
