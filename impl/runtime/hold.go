@@ -19,7 +19,7 @@ const (
 	stopGrace = 10 * time.Millisecond  // for a process to stop
 	stopLook  = 20 * time.Microsecond  // between two looks at whether it has
 	lineRetry = 500 * time.Microsecond // between the first two tries to find a monitor between two lines,
-	lineRest  = 10 * time.Millisecond  // and at most: a monitor that has no time to write gets to no line's end
+	lineRest  = 2 * time.Millisecond   // and at most: a monitor that has no time to write gets to no line's end
 	emptyTime = 100 * time.Millisecond // for which only empty pipes count as whole lines
 )
 
