@@ -19,8 +19,8 @@ const (
 	stopGrace = 10 * time.Millisecond  // for a process to stop
 	stopLook  = 20 * time.Microsecond  // between two looks at whether it has
 	lineRetry = 500 * time.Microsecond // between the first two tries to find a monitor between two lines,
-	lineRest  = 2 * time.Millisecond   // and at most: a monitor that has no time to write gets to no line's end
-	emptyTime = 100 * time.Millisecond // for which only empty pipes count as whole lines
+	lineRest  = time.Millisecond       // and at most: a monitor that has no time to write gets to no line's end
+	emptyTime = 500 * time.Millisecond // for which only empty pipes count as whole lines
 )
 
 // betweenLines calls do at a moment at which a monitor has read nothing that it
@@ -37,6 +37,9 @@ func betweenLines(ctx context.Context, mon *pidfd, monitor int, log string, do f
 	for {
 		if info, err := os.Stat(log); err == nil && info.Size() != size {
 			size, changed = info.Size(), time.Now()
+		}
+		if st, err := readStat(monitor); err == nil && st.dead() {
+			return ErrNotRunning
 		}
 		if err := mon.signal(unix.SIGSTOP); err != nil {
 			return err

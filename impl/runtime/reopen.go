@@ -111,6 +111,11 @@ func isFile(a, b string) bool {
 	return errX == nil && errY == nil && os.SameFile(x, y)
 }
 
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return !errors.Is(err, os.ErrNotExist)
+}
+
 // writeControl writes to a fifo that a monitor reads; ErrNotRunning if none does.
 func writeControl(fifo, line string) error {
 	f, err := os.OpenFile(fifo, os.O_WRONLY|unix.O_NONBLOCK, 0)
@@ -167,6 +172,9 @@ func awaitLog(ctx context.Context, watcher *fsnotify.Watcher, mon *pidfd, monito
 		select {
 		case <-watcher.Events:
 		case err := <-gone:
+			if err == nil && !exists(path+logSuffix) {
+				return nil // it put the file in place and ended then
+			}
 			if err == nil {
 				return ErrNotRunning
 			}
