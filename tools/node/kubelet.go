@@ -71,7 +71,7 @@ func (k *kubelet) writeConfig(endpoint, cgroup string, port int) error {
 		"podLogsDir":      filepath.Join(filepath.Dir(k.dir), "logs", "pods"),
 		"evictionHard":    object{"memory.available": "1Mi", "nodefs.available": "1Mi", "imagefs.available": "1Mi"},
 		"featureGates":    object{"PodAndContainerStatsFromCRI": true},
-		"volumePluginDir": filepath.Join(k.dir, "plugins"), "localStorageCapacityIsolation": false,
+		"volumePluginDir": filepath.Join(k.dir, "plugins"), "localStorageCapacityIsolation": true,
 		"makeIPTablesUtilChains": false, "enforceNodeAllocatable": []string{},
 	})
 	if err != nil {
