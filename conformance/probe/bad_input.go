@@ -74,8 +74,13 @@ var _ = DescribeTable("CreateContainer refuses what the runtime can't make, and 
 
 // onHostKernel makes a case need pods on the host's kernel.
 func onHostKernel(changes ...target.PodOption) []target.PodOption {
-	need := func(*runtimeapi.RunPodSandboxRequest) { target.Current().Need(target.FeatureHostNamespaces) }
-	return append([]target.PodOption{need}, changes...)
+	for i, change := range changes {
+		changes[i] = func(req *runtimeapi.RunPodSandboxRequest) {
+			target.Current().Need(target.FeatureHostNamespaces)
+			change(req)
+		}
+	}
+	return changes
 }
 
 // impossiblePod is a row about RunPodSandbox.

@@ -89,8 +89,7 @@ var _ = Describe("A restarted daemon", target.Covers("stats.restart"), func() {
 			Expect(use.GetContainers()).To(HaveLen(1))
 			Expect(use.GetNetwork().GetDefaultInterface().GetName()).To(Equal(defaultInterface))
 			expectBetween("cpu of the pod", cpuTime(t, cgroup), 0, func() uint64 {
-				fresh(ctx, c)
-				return pod.Stats(ctx).GetCpu().GetUsageCoreNanoSeconds().GetValue()
+				return freshPod(ctx, pod).GetCpu().GetUsageCoreNanoSeconds().GetValue()
 			})
 		})
 	}
@@ -128,15 +127,19 @@ var _ = Describe("ImageFsInfo", func() {
 
 	It("counts blocks", target.Covers("image.fs.blocks"), containerLimit, func(ctx SpecContext) {
 		t := target.Current()
+		now := time.Now().UnixNano()
+		Eventually(ctx, func() int64 { _, before := fsInfo(ctx, t); return before.GetTimestamp() }).WithTimeout(happensIn).
+			Should(BeNumerically(">", now), "what was removed before is counted no more")
 		_, before := fsInfo(ctx, t)
 		c := t.Pod(ctx).Run(ctx, target.Shell(writes))
 		awaitLog(ctx, c, "ready")
-		Eventually(ctx, func() uint64 {
+		Eventually(ctx, func(g Gomega) {
 			_, now := fsInfo(ctx, t)
-			return now.GetUsedBytes().GetValue() - before.GetUsedBytes().GetValue()
-		}).WithTimeout(happensIn).Should(And(BeNumerically(">", 4*mib), BeNumerically("<", 6*mib)))
-		image, container := fsInfo(ctx, t)
-		Expect(container.GetInodesUsed().GetValue()).To(BeNumerically(">", before.GetInodesUsed().GetValue()+20))
+			bytes, inodes := before.GetUsedBytes().GetValue(), before.GetInodesUsed().GetValue()
+			g.Expect(now.GetUsedBytes().GetValue()).To(And(BeNumerically(">", bytes+4*mib), BeNumerically("<", bytes+6*mib)))
+			g.Expect(now.GetInodesUsed().GetValue()).To(BeNumerically(">", inodes+20))
+		}).WithTimeout(happensIn).Should(Succeed())
+		image, _ := fsInfo(ctx, t)
 		var bytes, inodes uint64
 		for _, dir := range imageLayers(t) {
 			b, i := onDisk(dir)

@@ -103,6 +103,16 @@ func fresh(ctx context.Context, c *target.Container) *runtimeapi.ContainerStats 
 	return st
 }
 
+// freshPod is fresh for a pod.
+func freshPod(ctx context.Context, p *target.Pod) *runtimeapi.LinuxPodSandboxStats {
+	GinkgoHelper()
+	now := time.Now().UnixNano()
+	var st *runtimeapi.LinuxPodSandboxStats
+	Eventually(ctx, func() int64 { st = p.Stats(ctx); return st.GetCpu().GetTimestamp() }).WithTimeout(happensIn).WithPolling(5*time.Millisecond).
+		Should(BeNumerically(">=", now), "a new reading")
+	return st
+}
+
 // "usage_core_nano_seconds: Cumulative CPU usage (sum across all cores) since
 // object creation. usage_nano_cores: Total CPU usage (sum of all cores) averaged
 // over the sample window." (cri-api v1)
