@@ -27,7 +27,9 @@ func keepers(c *target.Container) []target.Process {
 // asking are the runtime's commands for a container that are under way.
 func asking(c *target.Container) []target.Process {
 	GinkgoHelper()
-	return slices.DeleteFunc(c.T.Mentioning(c.ID), func(p target.Process) bool { return !slices.Contains([]string{"wait", "state"}, p.Args[max(0, len(p.Args)-2)]) })
+	return slices.DeleteFunc(c.T.Mentioning(c.ID), func(p target.Process) bool {
+		return !slices.Contains([]string{"wait", "state"}, p.Args[max(0, len(p.Args)-2)])
+	})
 }
 
 // kept skips the case on daemons whose containers are processes of the host's.

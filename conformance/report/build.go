@@ -45,19 +45,29 @@ func Build(run Run) Report {
 	return rep
 }
 
+// judge gives a rule the worst status of the probes that ran. It is unsupported
+// only if none could.
 func judge(info Info, probes []Probe) Rule {
 	rule := Rule{Info: info, Status: Unobserved, Message: info.Unobservable, Probes: []string{}}
+	var left []string
 	for _, p := range probes {
 		if !slices.Contains(p.Rules, info.ID) {
 			continue
 		}
-		if len(rule.Probes) == 0 {
+		switch {
+		case p.Status == Unsupported:
+			left = append(left, p.Message)
+		case len(rule.Probes) == len(left), Worst(rule.Status, p.Status) != rule.Status:
 			rule.Status, rule.Message = p.Status, p.Message
-		} else if w := Worst(rule.Status, p.Status); w != rule.Status {
-			rule.Status, rule.Message = w, p.Message
 		}
 		rule.Probes = append(rule.Probes, p.Name)
 		rule.DurationMS += p.DurationMS
+	}
+	switch {
+	case len(left) > 0 && len(left) == len(rule.Probes):
+		rule.Status, rule.Message = Unsupported, left[0]
+	case len(left) > 0:
+		rule.LeftOut, rule.LeftOutFor = len(left), firstLine(left[0])
 	}
 	return rule
 }
@@ -70,12 +80,15 @@ func declare(rule Rule, run Run) (Status, string) {
 		return Deviation, reason
 	case declared && rule.Status == Pass:
 		return Fail, "declared as a deviation (" + reason + "), but it passes: remove the declaration"
-	case slices.Contains(run.MustRun, rule.ID) && (rule.Status == Unsupported || rule.Status == Unobserved):
+	case !slices.Contains(run.MustRun, rule.ID):
+	case rule.Status == Unsupported || rule.Status == Unobserved:
 		message := "must run in this profile, but is " + string(rule.Status)
 		if rule.Message != "" {
 			message += ": " + firstLine(rule.Message)
 		}
 		return Fail, message
+	case rule.Status == Pass && rule.LeftOut > 0:
+		return Fail, "must run in this profile, but in part is unsupported: " + rule.LeftOutFor
 	}
 	return rule.Status, rule.Message
 }

@@ -31,7 +31,7 @@ func runs(b *strings.Builder, reports []Report) {
 			cells = append(cells, fmt.Sprint(r.Summary[s]))
 		}
 		took := time.Duration(r.DurationMS * float64(time.Millisecond)).Round(time.Second)
-		row(b, append(cells, fmt.Sprint(len(r.Probes)), took.String())...)
+		row(b, append(cells, r.Ran(), took.String())...)
 	}
 }
 
@@ -56,14 +56,18 @@ func rules(b *strings.Builder, reports []Report) {
 	}
 }
 
-// outcome is the status of a rule, with what it lacks if that is declared.
+// outcome is the status of a rule, with what it lacks if that is declared, and
+// how much of it was seen if not all was.
 func outcome(r Report, id string) string {
 	rule, ok := r.Rule(id)
 	if !ok {
 		return "-"
 	}
-	if rule.Status == Unsupported {
+	switch {
+	case rule.Status == Unsupported:
 		return "unsupported: " + firstLine(rule.Message)
+	case rule.LeftOut > 0:
+		return string(rule.Status) + ", " + rule.Ran() + " probes"
 	}
 	return string(rule.Status)
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -97,7 +98,9 @@ type Rule struct {
 	Status     Status   `json:"status"`
 	Message    string   `json:"message,omitempty"`
 	DurationMS float64  `json:"duration_ms"`
-	Probes     []string `json:"probes"` // names, in the order of Report.Probes
+	Probes     []string `json:"probes"`                 // names, in the order of Report.Probes
+	LeftOut    int      `json:"left_out,omitempty"`     // how many of them did not run, if others did
+	LeftOutFor string   `json:"left_out_for,omitempty"` // what the first of these lacks
 }
 
 // A Problem belongs to the run and to no single probe: the daemon did not
@@ -152,6 +155,27 @@ func (r Report) Rule(id string) (Rule, bool) {
 		return Rule{}, false
 	}
 	return r.Rules[i], true
+}
+
+// Ran tells how many of a rule's probes ran, of how many if not all did.
+func (r Rule) Ran() string { return ran(len(r.Probes), r.LeftOut) }
+
+// Ran tells how many of all probes ran, of how many if not all did.
+func (r Report) Ran() string {
+	left := 0
+	for _, p := range r.Probes {
+		if p.Status == Unsupported {
+			left++
+		}
+	}
+	return ran(len(r.Probes), left)
+}
+
+func ran(all, left int) string {
+	if left == 0 {
+		return strconv.Itoa(all)
+	}
+	return fmt.Sprintf("%d of %d", all-left, all)
 }
 
 // firstLine shortens a message for a table.

@@ -39,7 +39,7 @@ func sample() Run {
 		},
 		Probes: []Probe{
 			probe("all is well", Pass, "", "a.pass", "e.fail"),
-			probe("takes IPv6", Unsupported, "feature ipv6", "b.unsupported"),
+			probe("takes IPv6", Unsupported, "feature ipv6", "b.unsupported", "e.fail"),
 			probe("differs", Fail, "got x\nwant y", "d.deviation"),
 			probe("breaks", Fail, "Expected\n    <int>: 1\nto equal\n    <int>: 2\nat probe/x.go:9", "e.fail"),
 			probe("cannot tell", Error, "suite error: no registry", "f.error"),
@@ -103,10 +103,13 @@ func TestBuildOneRule(t *testing.T) {
 		mustRun    []string
 		want       Status
 		message    string
+		ran        string
 	}{
 		"passes":                    {probes: []Status{Pass, Pass}, want: Pass},
 		"worst of its probes":       {probes: []Status{Pass, Fail, Unsupported}, want: Fail, message: "m-fail"},
-		"partly unsupported":        {probes: []Status{Pass, Unsupported}, want: Unsupported, message: "m-unsupported"},
+		"partly unsupported":        {probes: []Status{Unsupported, Pass, Unsupported}, want: Pass, ran: "1 of 3"},
+		"not supported":             {probes: []Status{Unsupported, Unsupported}, want: Unsupported, message: "m-unsupported", ran: "2"},
+		"fails where it runs":       {probes: []Status{Unsupported, Fail}, want: Fail, message: "m-fail", ran: "1 of 2"},
 		"no probe":                  {want: Unobserved},
 		"declared and fails":        {probes: []Status{Fail}, deviations: deviation, want: Deviation, message: "because"},
 		"declared and passes":       {probes: []Status{Pass}, deviations: deviation, want: Fail, message: "remove the declaration"},
@@ -117,7 +120,7 @@ func TestBuildOneRule(t *testing.T) {
 		"must run, nobody looks":    {mustRun: must, want: Fail, message: "must run in this profile, but is unobserved"},
 		"must run and deviates":     {probes: []Status{Fail}, mustRun: must, deviations: deviation, want: Deviation},
 		"must run and cannot tell":  {probes: []Status{Error}, mustRun: must, want: Error},
-		"must run, partly observed": {probes: []Status{Pass, Unsupported}, mustRun: must, want: Fail, message: "must run"},
+		"must run, partly observed": {probes: []Status{Pass, Unsupported}, mustRun: must, want: Fail, message: "must run in this profile, but in part is unsupported: m-unsupported"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			run := Run{Rules: []Info{{ID: "r"}}, Deviations: c.deviations, MustRun: c.mustRun}
@@ -129,6 +132,9 @@ func TestBuildOneRule(t *testing.T) {
 			assert.Equal(t, c.want, rule.Status, rule.Message)
 			assert.Contains(t, rule.Message, c.message)
 			assert.Len(t, rule.Probes, len(c.probes))
+			if c.ran != "" {
+				assert.Equal(t, c.ran, rule.Ran())
+			}
 		})
 	}
 }

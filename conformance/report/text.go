@@ -78,15 +78,15 @@ func summary(r Report) string {
 		}
 	}
 	took := time.Duration(r.DurationMS * float64(time.Millisecond)).Round(10 * time.Millisecond)
-	return fmt.Sprintf("%s: %d rules (%s), %d probes, %s", strings.ToUpper(string(r.Status)),
-		len(r.Rules), orNone(strings.Join(parts, ", ")), len(r.Probes), took)
+	return fmt.Sprintf("%s: %d rules (%s), %s probes, %s", strings.ToUpper(string(r.Status)),
+		len(r.Rules), orNone(strings.Join(parts, ", ")), r.Ran(), took)
 }
 
 func table(b *strings.Builder, rules []Rule) {
 	tw := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(tw, "RULE\tLEVEL\tSTATUS\tPROBES\tMS")
 	for _, r := range rules {
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%d\t%.0f\n", r.ID, r.Level, r.Status, len(r.Probes), r.DurationMS)
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%.0f\n", r.ID, r.Level, r.Status, r.Ran(), r.DurationMS)
 	}
 	_ = tw.Flush() // a strings.Builder does not fail
 }
