@@ -38,10 +38,12 @@ bin/crictl: tools/clients/go.mod tools/clients/go.sum
 # seccomp filters take cgo and libseccomp.
 bin/runc: tools/runc/go.mod tools/runc/go.sum
 	$(STEP) "build runc" env CGO_ENABLED=1 go build -C tools/runc -tags seccomp -o $(CURDIR)/bin/runc github.com/opencontainers/runc
+	@du -h $@
 
 # gVisor's runsc of the Go module, for make conformance PROFILE=runsc.
 bin/runsc: tools/runsc/go.mod tools/runsc/go.sum
 	$(STEP) "build runsc" go build -C tools/runsc -ldflags '-s -w' -o $(CURDIR)/bin/runsc gvisor.dev/gvisor/runsc
+	@du -h $@
 
 bin/staticcheck: Makefile
 	$(STEP) "build staticcheck" env GOBIN=$(CURDIR)/bin go install $(STATICCHECK)
@@ -64,7 +66,7 @@ race:
 # The kernel, the agent and the template of the virtual machines.
 VM_ASSETS := bin/.cache/vm
 
-vm: build
+vm: provision build
 	$(STEP) "virtual machine" bin/vmruntime --assets $(VM_ASSETS) assets --agent bin/vmagent
 
 # Machines started one after another, one in four without the template; with
@@ -76,7 +78,7 @@ vm-soak: vm
 # Parts of the suite that run side by side.
 JOBS ?= 2
 
-conformance: build $(RUNC) $(filter vm,$(PROFILE)) $(if $(filter runsc,$(PROFILE)),bin/runsc)
+conformance: provision build $(RUNC) $(filter vm,$(PROFILE)) $(if $(filter runsc,$(PROFILE)),bin/runsc)
 	$(STEP) "conformance $(PROFILE)" bin/criconform run --jobs $(JOBS) --profile $(PROFILE) --daemon $(CURDIR)/bin/ocid --report-json bin/report-$(PROFILE).json $(if $(RUNC),--set RUNC=$(abspath $(RUNC)))
 
 # The suite on every runtime, and what it came to, rule by rule.
@@ -101,7 +103,7 @@ coverage: build vm bin/runsc
 	$(STEP) "mutation" go run ./tools/mutate --update $(if $(NEW),--new)
 	$(STEP) "SPEC.md" go test ./spec -generate
 
-crash: build
+crash: provision build
 	$(STEP) "crash" go run ./tools/crash
 
 # Where make install puts things.
@@ -117,16 +119,16 @@ install: build
 # Kubernetes' critest with each way to run it: make critest RUNC=bin/runc
 # REPEAT=3 MODES=sequential,4-workers,websocket FOCUS='Networking'
 REPEAT ?= 1
-critest: build $(RUNC)
+critest: provision build $(RUNC)
 	$(STEP) "critest" go run ./tools/critest $(if $(RUNC),--runtime $(abspath $(RUNC))) --repeat $(REPEAT) --modes '$(MODES)' --focus '$(FOCUS)'
 
 # Every subcommand of crictl.
-crictl-test: build $(RUNC)
+crictl-test: provision build $(RUNC)
 	$(STEP) "crictl" go run ./tools/crictl $(if $(RUNC),--runtime $(abspath $(RUNC)))
 
 # Four workers use a daemon that is built with the race detector.
 DURATION ?= 30m
-soak: build $(RUNC)
+soak: provision build $(RUNC)
 	$(STEP) "build ocid with the race detector" env CGO_ENABLED=1 go build -race -o bin/ocid-race ./cmd/ocid
 	$(STEP) "soak $(DURATION)" go run ./tools/soak --duration $(DURATION) $(if $(RUNC),--runtime $(abspath $(RUNC)))
 
@@ -144,7 +146,7 @@ fuzz:
 bin/kubelet: tools/kubelet/go.mod tools/kubelet/go.sum
 	$(STEP) "build kubelet" go build -C tools/kubelet -ldflags "-X k8s.io/component-base/version.gitVersion=v1.37.2" -o $(CURDIR)/bin/kubelet k8s.io/kubernetes/cmd/kubelet
 
-kubelet-test: build bin/kubelet $(RUNC)
+kubelet-test: provision build bin/kubelet $(RUNC)
 	$(STEP) "kubelet" go run ./tools/node $(if $(RUNC),--runtime $(abspath $(RUNC)))
 
 # The tests with real clients, in the short form.

@@ -14,6 +14,7 @@ import (
 	"ocid/conformance/target"
 
 	"github.com/spf13/cobra"
+	"k8s.io/klog/v2"
 )
 
 // selection is what run and list share.
@@ -116,13 +117,17 @@ func (f *runFlags) configure(errOut io.Writer) (conformance.Config, error) {
 		}
 	}
 	cfg.BinDir, cfg.Keep, cfg.FailFast, cfg.Whole = f.programs(), f.keep, f.failFast, f.whole
-	level := slog.LevelInfo
+	level, libraries := slog.LevelInfo, slog.New(slog.DiscardHandler)
 	if f.verbose {
 		cfg.Ginkgo, level = errOut, slog.LevelDebug
 	} else if !f.quiet {
 		cfg.Progress = errOut
 	}
 	cfg.Log = slog.New(slog.NewTextHandler(errOut, &slog.HandlerOptions{Level: level}))
+	if f.verbose {
+		libraries = cfg.Log
+	}
+	klog.SetSlogLogger(libraries) // clients of streams tell there that their peer has gone
 	return cfg, nil
 }
 

@@ -61,10 +61,13 @@ func leadsTo(l spec.Lifecycle, e spec.Event, via spec.State) spec.State {
 	return 0
 }
 
-// killAll ends the object's processes on the host, as an accident would.
+// killAll ends the object's processes on the host, as an accident would: those
+// that stand for it where it runs on a kernel of its own.
 func killAll(ctx context.Context, t *target.T, id string) {
 	GinkgoHelper()
-	t.Need(target.FeatureHostNamespaces)
+	if !t.Has(target.FeatureOwnKernel) {
+		t.Need(target.FeatureHostNamespaces)
+	}
 	all := t.ProcessesOf(id)
 	Expect(all).NotTo(BeEmpty(), "processes on the host")
 	for _, p := range all {

@@ -2,10 +2,6 @@ package probe
 
 import (
 	"context"
-	"fmt"
-	"os"
-	"strconv"
-	"strings"
 
 	"ocid/conformance/target"
 	"ocid/fixtures/witness"
@@ -14,23 +10,6 @@ import (
 	. "github.com/onsi/gomega"
 	"google.golang.org/grpc/codes"
 )
-
-// capabilitiesOf returns a set of /proc/PID/status: CapEff, CapBnd, …
-func capabilitiesOf(pid int, set string) uint64 {
-	GinkgoHelper()
-	target.Current().Need(target.FeatureHostProcesses)
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	Expect(err).NotTo(HaveOccurred())
-	for line := range strings.Lines(string(data)) {
-		if value, ok := strings.CutPrefix(line, set+":"); ok {
-			caps, err := strconv.ParseUint(strings.TrimSpace(value), 16, 64)
-			Expect(err).NotTo(HaveOccurred())
-			return caps
-		}
-	}
-	Fail("no " + set + " in /proc/PID/status")
-	return 0
-}
 
 // Numbers of capabilities, capabilities(7).
 const (
@@ -59,16 +38,16 @@ var _ = Describe("A privileged container", func() {
 		t := target.Current()
 		t.Need(target.FeaturePrivileged)
 		c := t.Pod(ctx, target.Privileged()).Run(ctx, target.PrivilegedContainer())
-		all := capabilitiesOf(os.Getpid(), "CapBnd")
-		Expect(capabilitiesOf(c.Init().PID, "CapEff")).To(Equal(all), "all that this host gives")
-		Expect(capabilitiesOf(c.Init().PID, "CapBnd")).To(Equal(all))
+		all := ownCaps("CapBnd")
+		Expect(firstCaps(ctx, c, "CapEff")).To(Equal(all), "all that this host gives")
+		Expect(firstCaps(ctx, c, "CapBnd")).To(Equal(all))
 	})
 })
 
 var _ = Describe("A container that does not ask for privilege", func() {
 	plain := func(ctx context.Context, opts ...target.PodOption) {
 		GinkgoHelper()
-		caps := capabilitiesOf(target.Current().Running(ctx, opts...).Init().PID, "CapBnd")
+		caps := firstCaps(ctx, target.Current().Running(ctx, opts...), "CapBnd")
 		for _, has := range []int{capChown, capKill, capSetUID, capNetBindService} {
 			Expect(caps&(1<<has)).NotTo(BeZero(), "capability %d is a default one: %x", has, caps)
 		}

@@ -44,10 +44,12 @@ var _ = Describe("A container's PID namespace", func() {
 	both := func(ctx context.Context, opts ...target.PodOption) (a, b, host string) {
 		GinkgoHelper()
 		t := target.Current()
-		t.Need(target.FeatureHostNamespaces)
 		p := t.Pod(ctx, opts...)
 		x, y := p.Run(ctx), p.Run(ctx)
-		return t.NamespaceOf(x.Init().PID, "pid"), t.NamespaceOf(y.Init().PID, "pid"), t.HostNamespace("pid")
+		if t.Has(target.FeatureHostNamespaces) {
+			host = t.HostNamespace("pid")
+		}
+		return x.Namespace(ctx, "pid"), y.Namespace(ctx, "pid"), host
 	}
 	covers := target.Covers("container.namespaces.pid")
 	It("is its own (CONTAINER)", covers, containerLimit, func(ctx SpecContext) {
@@ -61,6 +63,7 @@ var _ = Describe("A container's PID namespace", func() {
 		Expect(a).NotTo(Equal(host))
 	})
 	It("is the host's (NODE)", covers, containerLimit, func(ctx SpecContext) {
+		target.Current().Need(target.FeatureHostNamespaces)
 		a, b, host := both(ctx, target.HostPID())
 		Expect([]string{a, b}).To(HaveEach(host))
 	})

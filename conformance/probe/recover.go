@@ -47,7 +47,7 @@ var _ = Describe("A daemon that starts again", func() {
 			marked := target.ContainerLabels(map[string]string{"app": "web"})
 			noted := target.ContainerAnnotations(map[string]string{"note": "as\nsent"})
 			runs, waits := p.Run(ctx, marked, noted), p.Create(ctx, marked, noted)
-			init := runs.Init()
+			born := runs.Birth(ctx)
 			var before []proto.Message
 			for _, c := range []*target.Container{runs, waits} {
 				before = append(before, c.Status(ctx), c.Listed(ctx))
@@ -59,9 +59,10 @@ var _ = Describe("A daemon that starts again", func() {
 			}
 			Expect(runs.State(ctx)).To(Equal(isRunning))
 			Expect(waits.State(ctx)).To(Equal(isCreated))
-			Expect(runs.Init()).To(And(HaveField("PID", init.PID), HaveField("Started", init.Started)))
+			Expect(runs.Birth(ctx)).To(Equal(born), "its first process")
 			Expect(runs.Output(ctx, "echo", "works")).To(Equal("works"))
 			Expect(waits.Start(ctx)).To(Succeed(), "StartContainer")
+			awaitLog(ctx, waits, "up\n")
 			for _, c := range []*target.Container{runs, waits} {
 				Expect(c.Stop(ctx, 5)).To(Succeed(), "StopContainer")
 				Expect(c.Status(ctx).GetExitCode()).To(BeZero(), "exit code of %s", c)
@@ -73,7 +74,7 @@ var _ = Describe("A daemon that starts again", func() {
 			c := t.Pod(ctx).Run(ctx, target.Shell(`trap 'exit 9' TERM; echo ready; sleep 2000 & wait $!`))
 			awaitLog(ctx, c, "ready")
 			Expect(t.Restart(ctx, sig)).To(Succeed())
-			Expect(unix.Kill(c.Init().PID, unix.SIGTERM)).To(Succeed())
+			c.Signal(ctx, syscall.SIGTERM)
 			awaitState(ctx, c, isExited)
 			Expect(c.Status(ctx).GetExitCode()).To(Equal(int32(9)))
 		})

@@ -75,13 +75,14 @@ var _ = Describe("The network of a new sandbox", func() {
 var _ = Describe("The UTS namespace of a sandbox", target.Covers("sandbox.run.uts"), func() {
 	It("has the hostname and is shared by the containers", podTime, func(ctx SpecContext) {
 		t := target.Current()
-		t.Need(target.FeatureHostNamespaces)
 		first := t.Running(ctx, target.WithPod(func(c *runtimeapi.PodSandboxConfig) { c.Hostname = "a-pod" }))
 		second := first.Pod.Run(ctx)
 		Expect(first.Output(ctx, "hostname")).To(Equal("a-pod"))
-		ns := t.NamespaceOf(first.Init().PID, "uts")
-		Expect(ns).NotTo(Equal(t.HostNamespace("uts")))
-		Expect(t.NamespaceOf(second.Init().PID, "uts")).To(Equal(ns))
+		ns := first.Namespace(ctx, "uts")
+		Expect(second.Namespace(ctx, "uts")).To(Equal(ns))
+		if t.Has(target.FeatureHostNamespaces) {
+			Expect(ns).NotTo(Equal(t.HostNamespace("uts")))
+		}
 	})
 })
 
@@ -89,12 +90,13 @@ var _ = Describe("The UTS namespace of a sandbox", target.Covers("sandbox.run.ut
 var _ = Describe("The IPC namespace of a sandbox", target.Covers("sandbox.run.ipc"), func() {
 	It("and its /dev/shm are shared by the containers only", podTime, func(ctx SpecContext) {
 		t := target.Current()
-		t.Need(target.FeatureHostNamespaces)
 		first := t.Running(ctx)
 		second := first.Pod.Run(ctx)
-		ns := t.NamespaceOf(first.Init().PID, "ipc")
-		Expect(ns).NotTo(Equal(t.HostNamespace("ipc")))
-		Expect(t.NamespaceOf(second.Init().PID, "ipc")).To(Equal(ns))
+		ns := first.Namespace(ctx, "ipc")
+		Expect(second.Namespace(ctx, "ipc")).To(Equal(ns))
+		if t.Has(target.FeatureHostNamespaces) {
+			Expect(ns).NotTo(Equal(t.HostNamespace("ipc")))
+		}
 		name := "/dev/shm/" + first.Pod.Config.GetMetadata().GetUid()
 		first.Output(ctx, "touch", name)
 		second.Output(ctx, "stat", name)

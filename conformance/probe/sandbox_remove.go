@@ -104,6 +104,9 @@ var _ = Describe("The storage record of a sandbox that is removed", target.Cover
 		t := target.Current()
 		t.Need(target.FeatureStorageRecords)
 		pod := t.Pod(ctx)
+		if t.Has(target.FeatureOwnKernel) {
+			Expect(pod.Stop(ctx)).To(Succeed(), "the end of an infra container writes records, too")
+		}
 		release, waited := holdRecords(t, pod)
 		call := removeBeside(ctx, pod)
 		Eventually(ctx, waited).WithTimeout(podMoment).Should(BeTrue(), "the daemon does not come to delete the record")

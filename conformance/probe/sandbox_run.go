@@ -203,7 +203,7 @@ var _ = Describe("A caller that goes away", target.Covers("sandbox.run.deadline"
 		}
 		short, cancel := context.WithCancel(ctx)
 		first := create(short)
-		id := t.Witness.Wait(ctx, ociBegun("create", "")).Container
+		id := t.Witness.Wait(ctx, func(c witness.Call) bool { return ociBegun("create", "")(c) && c.Container != pod.ID }).Container
 		cancel()
 		_, err := first.result(ctx)
 		Expect(err).To(HaveOccurred(), "its caller has gone")

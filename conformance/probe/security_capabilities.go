@@ -3,8 +3,6 @@ package probe
 import (
 	"context"
 	"fmt"
-	"os"
-	"strconv"
 
 	"ocid/conformance/target"
 
@@ -24,24 +22,16 @@ func capSet(numbers ...int) (set uint64) {
 	return set
 }
 
-// insideCaps is capabilitiesOf of a command that is run in the container.
-func insideCaps(ctx context.Context, c *target.Container, set string) uint64 {
-	GinkgoHelper()
-	caps, err := strconv.ParseUint(statusInside(ctx, c, set), 16, 64)
-	Expect(err).NotTo(HaveOccurred())
-	return caps
-}
-
 // expectHeld fails unless root's processes in the container have just the
 // capabilities, of which none is inheritable or ambient.
 func expectHeld(ctx context.Context, c *target.Container, want uint64) {
 	GinkgoHelper()
 	for _, set := range []string{"CapBnd", "CapPrm", "CapEff"} {
-		Expect(capabilitiesOf(c.Init().PID, set)).To(Equal(want), set)
+		Expect(firstCaps(ctx, c, set)).To(Equal(want), set)
 		Expect(insideCaps(ctx, c, set)).To(Equal(want), "%s of a command that is run in the container", set)
 	}
 	for _, set := range []string{"CapInh", "CapAmb"} {
-		Expect(capabilitiesOf(c.Init().PID, set)).To(BeZero(), set)
+		Expect(firstCaps(ctx, c, set)).To(BeZero(), set)
 		Expect(insideCaps(ctx, c, set)).To(BeZero(), "%s of a command that is run in the container", set)
 	}
 }
@@ -62,9 +52,8 @@ func withAmbient(names ...string) target.ContainerOption {
 var _ = Describe("The capabilities of a container", func() {
 	It("are the default ones, as far as the daemon has them", target.Covers("security.capabilities.default"), containerLimit, func(ctx SpecContext) {
 		t := target.Current()
-		t.Need(target.FeatureHostNamespaces)
 		Expect(t.Reconfigure(ctx, map[string]string{target.VarCapabilities: `["CAP_KILL", "CHOWN", "SYS_RESOURCE", "WAKE_ALARM"]`})).To(Succeed())
-		ours := capabilitiesOf(os.Getpid(), "CapBnd")
+		ours := ownCaps("CapBnd")
 		p := t.Pod(ctx)
 		expectHeld(ctx, p.Run(ctx), capSet(capKill, capChown, capSysResource, capWakeAlarm)&ours)
 		expectHeld(ctx, p.Run(ctx, withCapabilities(nil, nil)), capSet(capKill, capChown, capSysResource, capWakeAlarm)&ours)
@@ -72,10 +61,9 @@ var _ = Describe("The capabilities of a container", func() {
 
 	It("are changed by the lists", target.Covers("security.capabilities.change"), containerLimit, func(ctx SpecContext) {
 		t := target.Current()
-		t.Need(target.FeatureHostNamespaces)
 		p := t.Pod(ctx)
-		all := capabilitiesOf(os.Getpid(), "CapBnd")
-		plain := capabilitiesOf(p.Run(ctx).Init().PID, "CapBnd")
+		all := ownCaps("CapBnd")
+		plain := firstCaps(ctx, p.Run(ctx), "CapBnd")
 		for _, c := range []struct {
 			add, drop []string
 			want      uint64
@@ -107,33 +95,31 @@ var _ = Describe("The capabilities of a container", func() {
 	// "add_ambient_capabilities: List of ambient capabilities to add."
 	It("are ambient if the config says so", target.Covers("security.capabilities.ambient"), containerLimit, func(ctx SpecContext) {
 		t := target.Current()
-		t.Need(target.FeatureHostNamespaces)
 		want := capSet(capNetBindService, capNetAdmin)
 		c := t.Pod(ctx).Run(ctx, asUser(1000), withAmbient("NET_BIND_SERVICE", "CAP_NET_ADMIN"))
 		for _, set := range []string{"CapAmb", "CapInh", "CapPrm", "CapEff"} {
-			Expect(capabilitiesOf(c.Init().PID, set)).To(Equal(want), set)
+			Expect(firstCaps(ctx, c, set)).To(Equal(want), set)
 			Expect(insideCaps(ctx, c, set)).To(Equal(want), "%s of a command that is run in the container", set)
 		}
 		c.Output(ctx, "sh", "-c", "ip link set lo mtu 60000")
 		dropped := t.Pod(ctx).Run(ctx, asUser(1000), confined(func(s *runtimeapi.LinuxContainerSecurityContext) {
 			s.Capabilities = &runtimeapi.Capability{AddAmbientCapabilities: []string{"KILL", "NET_ADMIN"}, DropCapabilities: []string{"KILL"}}
 		}))
-		Expect(capabilitiesOf(dropped.Init().PID, "CapEff")).To(Equal(capSet(capNetAdmin)), "one that is dropped, too")
+		Expect(firstCaps(ctx, dropped, "CapEff")).To(Equal(capSet(capNetAdmin)), "one that is dropped, too")
 		all := t.Pod(ctx).Run(ctx, asUser(1000), withAmbient("ALL"))
-		Expect(capabilitiesOf(all.Init().PID, "CapEff")).To(Equal(capabilitiesOf(os.Getpid(), "CapBnd")), "ALL")
+		Expect(firstCaps(ctx, all, "CapEff")).To(Equal(ownCaps("CapBnd")), "ALL")
 	})
 
 	// CVE-2022-24769: with an inheritable set that is not empty, a process that is
 	// not root gets what a file's inheritable set names.
 	It("are not inheritable", target.Covers("security.capabilities.inheritable"), containerLimit, func(ctx SpecContext) {
 		t := target.Current()
-		t.Need(target.FeatureHostNamespaces)
 		p := t.Pod(ctx)
 		for _, c := range []*target.Container{
 			p.Run(ctx), p.Run(ctx, asUser(1000)), p.Run(ctx, withCapabilities([]string{"NET_ADMIN"}, nil)),
 			p.Run(ctx, asUser(1000), withCapabilities([]string{"ALL"}, nil)),
 		} {
-			Expect(capabilitiesOf(c.Init().PID, "CapInh")).To(BeZero())
+			Expect(firstCaps(ctx, c, "CapInh")).To(BeZero())
 			Expect(insideCaps(ctx, c, "CapInh")).To(BeZero(), "of a command that is run in the container")
 		}
 	})

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"ocid/conformance/target"
@@ -27,6 +28,44 @@ func statusLine(pid int, name string) string {
 func statusInside(ctx context.Context, c *target.Container, name string) string {
 	GinkgoHelper()
 	return statusIn(c.Output(ctx, "cat", "/proc/self/status"), name)
+}
+
+// firstStatus is statusLine of the container's first process, by the host, or
+// where that has no such process, by the container's own kernel.
+func firstStatus(ctx context.Context, c *target.Container, name string) string {
+	GinkgoHelper()
+	if c.T.Has(target.FeatureHostProcesses) {
+		return statusLine(c.Init().PID, name)
+	}
+	return statusIn(c.Output(ctx, "cat", "/proc/1/status"), name)
+}
+
+// firstCaps is a set of capabilities of the container's first process: CapEff,
+// CapBnd, …
+func firstCaps(ctx context.Context, c *target.Container, set string) uint64 {
+	GinkgoHelper()
+	return caps(firstStatus(ctx, c, set))
+}
+
+// insideCaps is firstCaps of a command that is run in the container.
+func insideCaps(ctx context.Context, c *target.Container, set string) uint64 {
+	GinkgoHelper()
+	return caps(statusInside(ctx, c, set))
+}
+
+// ownCaps is a set of capabilities of the suite, which has the daemon's.
+func ownCaps(set string) uint64 {
+	GinkgoHelper()
+	text, err := os.ReadFile("/proc/self/status")
+	Expect(err).NotTo(HaveOccurred())
+	return caps(statusIn(string(text), set))
+}
+
+func caps(digits string) uint64 {
+	GinkgoHelper()
+	set, err := strconv.ParseUint(digits, 16, 64)
+	Expect(err).NotTo(HaveOccurred())
+	return set
 }
 
 func statusIn(text, name string) string {

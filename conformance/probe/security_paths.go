@@ -25,13 +25,12 @@ func withReadonly(paths ...string) target.ContainerOption {
 var _ = Describe("The flag no_new_privs", func() {
 	It("is set if the config says so", target.Covers("security.no-new-privs"), containerLimit, func(ctx SpecContext) {
 		t := target.Current()
-		t.Need(target.FeatureHostNamespaces)
 		p := t.Pod(ctx)
 		for _, set := range []bool{false, true} {
 			want := map[bool]string{false: "0", true: "1"}[set]
 			flag := confined(func(s *runtimeapi.LinuxContainerSecurityContext) { s.NoNewPrivs = set })
 			for _, c := range []*target.Container{p.Run(ctx, flag), p.Run(ctx, flag, asUser(1000))} {
-				Expect(statusLine(c.Init().PID, "NoNewPrivs")).To(Equal(want))
+				Expect(firstStatus(ctx, c, "NoNewPrivs")).To(Equal(want))
 				Expect(statusInside(ctx, c, "NoNewPrivs")).To(Equal(want), "a command that is run in the container")
 			}
 		}

@@ -138,7 +138,7 @@ var _ = Describe("The seccomp filter of a container", func() {
 		for _, option := range []target.ContainerOption{withSeccomp(nil), withSeccomp(unconfined()), withOldSeccomp("unconfined")} {
 			c := p.Run(ctx, option)
 			Expect(statusInside(ctx, c, "Seccomp")).To(Equal(noFilter))
-			Expect(statusLine(c.Init().PID, "Seccomp")).To(Equal(noFilter))
+			Expect(firstStatus(ctx, c, "Seccomp")).To(Equal(noFilter))
 		}
 	})
 

@@ -41,10 +41,9 @@ func expectIdentity(ctx SpecContext, c *target.Container, uid, gid int64, groups
 		}
 		return all
 	}
-	first := c.Init().PID
-	Expect(strings.Fields(statusLine(first, "Uid"))).To(HaveEach(words(uid)[0]), "user")
-	Expect(strings.Fields(statusLine(first, "Gid"))).To(HaveEach(words(gid)[0]), "group")
-	Expect(strings.Fields(statusLine(first, "Groups"))).To(ConsistOf(words(groups...)), "groups of the first process")
+	Expect(strings.Fields(firstStatus(ctx, c, "Uid"))).To(HaveEach(words(uid)[0]), "user")
+	Expect(strings.Fields(firstStatus(ctx, c, "Gid"))).To(HaveEach(words(gid)[0]), "group")
+	Expect(strings.Fields(firstStatus(ctx, c, "Groups"))).To(ConsistOf(words(groups...)), "groups of the first process")
 	Expect(strings.Fields(c.Output(ctx, "id", "-G"))).To(ConsistOf(words(groups...)), "groups of a command")
 	expectUserStatus(ctx, c, uid, gid, groups...)
 }
@@ -103,7 +102,6 @@ var _ = Describe("A container's user", func() {
 	// Own. What an image says must not make the daemon read the node's files.
 	It("is found through links, which stay in the image", target.Covers("security.user.links"), containerLimit, func(ctx SpecContext) {
 		t := target.Current()
-		t.Need(target.FeatureHostNamespaces)
 		ref, err := t.Image(ctx, images.UserLinks)
 		Expect(err).NotTo(HaveOccurred())
 		p := t.Pod(ctx)
@@ -120,7 +118,6 @@ var _ = Describe("Supplemental groups", func() {
 	// defined in the container image for the container's primary user" (cri-api v1)
 	It("come on top of the image's with the policy Merge", target.Covers("security.user.merge", "request.create.groups-policy"), containerLimit, func(ctx SpecContext) {
 		t := target.Current()
-		t.Need(target.FeatureHostNamespaces)
 		predefined, err := t.Image(ctx, images.PredefinedGroup)
 		Expect(err).NotTo(HaveOccurred())
 		linked, err := t.Image(ctx, images.UserLinks)
@@ -134,7 +131,6 @@ var _ = Describe("Supplemental groups", func() {
 	// defined in the container image are not" (cri-api v1)
 	It("are the only ones with the policy Strict", target.Covers("security.user.strict"), containerLimit, func(ctx SpecContext) {
 		t := target.Current()
-		t.Need(target.FeatureHostNamespaces)
 		predefined, err := t.Image(ctx, images.PredefinedGroup)
 		Expect(err).NotTo(HaveOccurred())
 		p := t.Pod(ctx)

@@ -88,17 +88,13 @@ var _ = Describe("Status", func() {
 		}
 		handlers := t.Handlers()
 		Expect(byName[""].String()).To(Equal(byName[handlers[0]].String()), "the default handler under both names")
-		path := t.Var("RUNC")
-		if path == "" {
-			path = "runc"
-		}
 		var told struct {
 			MountOptions []string `json:"mountOptions"`
 			Linux        struct {
 				Namespaces []string `json:"namespaces"`
 			} `json:"linux"`
 		}
-		out, err := exec.CommandContext(ctx, path, "features").Output() // which an old one does not know
+		out, err := exec.CommandContext(ctx, t.NeedVariable(target.VarRuntime), "features").Output() // which an old one does not know
 		if err == nil {
 			Expect(json.Unmarshal(out, &told)).To(Succeed())
 		}

@@ -92,7 +92,7 @@ var _ = Describe("StreamPodSandboxes", target.Covers("list.stream.sandboxes"), f
 		}
 	})
 
-	It("sends each of many large sandboxes once, in messages that can be taken", target.Covers("list.stream.messages"), streamListLimit, func(ctx SpecContext) {
+	It("sends each of many large sandboxes once, in messages that can be taken", target.Covers("list.stream.messages"), kernelLimit, func(ctx SpecContext) {
 		t := target.Current()
 		const mib = 1 << 20
 		want := map[string]int{}

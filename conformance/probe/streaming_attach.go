@@ -75,7 +75,7 @@ var _ = Describe("An attached client", func() {
 			a := attached(ctx, c, via, target.Client{Stdout: &out, Stderr: &errs})
 			awaitOutput(ctx, &out, ".\n")
 			awaitOutput(ctx, &errs, ":\n")
-			Expect(syscall.Kill(c.Init().PID, syscall.SIGUSR1)).To(Succeed())
+			c.Signal(ctx, syscall.SIGUSR1)
 			Expect(ended(ctx, a)).To(Succeed())
 			Expect(out.String()).To(HaveSuffix("tail-1999\nlast\n"))
 			Expect(strings.Count(out.String(), "tail-")).To(Equal(2000))
@@ -90,7 +90,7 @@ var _ = Describe("An attached client", func() {
 		stuck := newStuckWriter()
 		a := attached(ctx, c, target.SPDY, target.Client{Stdout: stuck})
 		Eventually(ctx, stuck.first).WithTimeout(happensIn).Should(BeClosed())
-		Expect(syscall.Kill(c.Init().PID, syscall.SIGUSR1)).To(Succeed())
+		c.Signal(ctx, syscall.SIGUSR1)
 		awaitState(ctx, c, isExited)
 		a.expectWaiting("a client that has not got all")
 		stuck.release()
@@ -108,7 +108,7 @@ var _ = Describe("An attached client", func() {
 		for i := range outs {
 			awaitOutput(ctx, &outs[i], ".\n")
 		}
-		Expect(syscall.Kill(c.Init().PID, syscall.SIGUSR1)).To(Succeed())
+		c.Signal(ctx, syscall.SIGUSR1)
 		for i, a := range all {
 			Expect(ended(ctx, a)).To(Succeed())
 			Expect(outs[i].String()).To(HaveSuffix("tail-1999\nlast\n"), "client %d", i)
@@ -184,7 +184,7 @@ var _ = Describe("An attached client", func() {
 		Expect(c.Stop(ctx, 0)).To(Succeed())
 	})
 
-	It("that does not read holds up nobody and is given up", target.Covers("stream.attach.slow"), streamLimit, func(ctx SpecContext) {
+	It("that does not read holds up nobody and is given up", target.Covers("stream.attach.slow"), kernelLimit, func(ctx SpecContext) {
 		const much = 60_000_000 // bytes: more than sockets and the daemon keep
 		c := target.Current().Pod(ctx).Run(ctx, interactive(false), unlogged(), target.Shell(fmt.Sprintf(
 			"while :; do echo .; sleep 0.02; done & read line; kill $!; yes 0123456789abcde | head -c %d; echo done > /dev/shm/done; sleep 40091", much)))
@@ -196,7 +196,7 @@ var _ = Describe("An attached client", func() {
 		typist := attached(ctx, c, target.SPDY, target.Client{Stdin: r})
 		_, err := w.Write([]byte("go\n"))
 		Expect(err).NotTo(HaveOccurred())
-		Eventually(ctx, func() bool { return runs(c, "sleep", "40091") }).WithTimeout(25*time.Second).Should(BeTrue(), "the container has to write on")
+		Eventually(ctx, func() bool { return runs(c, "sleep", "40091") }).WithTimeout(2*time.Minute).Should(BeTrue(), "the container has to write on")
 		typist.expectWaiting("a client that reads")
 		Expect(c.Stop(ctx, 0)).To(Succeed())
 		Expect(ended(ctx, typist)).To(Succeed())

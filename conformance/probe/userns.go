@@ -37,7 +37,7 @@ func someIDs() []*runtimeapi.IDMapping {
 var _ = Describe("A pod's user namespace", func() {
 	It("is that of all its containers", target.Covers("userns.pod"), containerLimit, func(ctx SpecContext) {
 		t := target.Current()
-		t.Need(target.FeatureHostNamespaces)
+		t.Need(target.FeatureUserNamespaces, target.FeatureHostNamespaces)
 		p := t.Pod(ctx, target.UserNamespace(usersFrom, usersMany), target.SharedPID())
 		a, b, other := p.Run(ctx), p.Run(ctx), t.Pod(ctx, target.UserNamespace(usersFrom, usersMany)).Run(ctx)
 		ns := func(c *target.Container) string { return t.NamespaceOf(c.Init().PID, "user") }
@@ -51,7 +51,7 @@ var _ = Describe("A pod's user namespace", func() {
 	})
 	It("is the node's if the mode is NODE", target.Covers("userns.pod"), containerLimit, func(ctx SpecContext) {
 		t := target.Current()
-		t.Need(target.FeatureHostNamespaces)
+		t.Need(target.FeatureUserNamespaces, target.FeatureHostNamespaces)
 		c := t.Running(ctx, target.WithPod(func(c *runtimeapi.PodSandboxConfig) {
 			c.GetLinux().GetSecurityContext().GetNamespaceOptions().UsernsOptions = &runtimeapi.UserNamespace{Mode: runtimeapi.NamespaceMode_NODE}
 		}))
@@ -59,7 +59,7 @@ var _ = Describe("A pod's user namespace", func() {
 	})
 	It("owns its other namespaces", target.Covers("userns.owner"), containerLimit, func(ctx SpecContext) {
 		t := target.Current()
-		t.Need(target.FeatureHostNamespaces)
+		t.Need(target.FeatureUserNamespaces, target.FeatureHostNamespaces)
 		c := t.Running(ctx, target.UserNamespace(usersFrom, usersMany), target.WithPod(func(c *runtimeapi.PodSandboxConfig) {
 			c.GetLinux().Sysctls = map[string]string{"kernel.shmmax": "123456", "net.ipv4.ip_unprivileged_port_start": "99"}
 		}))
@@ -83,7 +83,7 @@ var _ = Describe("A pod's user namespace", func() {
 	})
 	It("goes when the pod stops", target.Covers("userns.pod"), containerLimit, func(ctx SpecContext) {
 		t := target.Current()
-		t.Need(target.FeatureHostNamespaces)
+		t.Need(target.FeatureUserNamespaces, target.FeatureHostNamespaces)
 		p := t.Pod(ctx, target.UserNamespace(usersFrom, usersMany))
 		Expect(pins(t, p.ID, "user")).NotTo(BeEmpty())
 		Expect(p.Stop(ctx)).To(Succeed())
@@ -94,7 +94,7 @@ var _ = Describe("A pod's user namespace", func() {
 var _ = Describe("Files in a user namespace", func() {
 	It("belong to whom they belong without", target.Covers("userns.files"), containerLimit, func(ctx SpecContext) {
 		t := target.Current()
-		t.Need(target.FeatureHostNamespaces)
+		t.Need(target.FeatureUserNamespaces, target.FeatureHostNamespaces)
 		ref, id := volumeImage(ctx, t)
 		c := t.Pod(ctx, target.UserNamespace(usersFrom, usersMany)).Run(ctx, target.Image(ref), mounts(imageMount(id, "data")))
 		Expect(c.Output(ctx, "stat", "-c", "%u:%g", "/", "/bin/busybox", "/data", "/data/from-image", "/fresh", "/vol/from-image", "/dev/shm", "/etc/resolv.conf", "/etc/hostname")).
@@ -107,7 +107,7 @@ var _ = Describe("Files in a user namespace", func() {
 	})
 	It("have users by name and by number", target.Covers("userns.files"), containerLimit, func(ctx SpecContext) {
 		t := target.Current()
-		t.Need(target.FeatureHostNamespaces)
+		t.Need(target.FeatureUserNamespaces, target.FeatureHostNamespaces)
 		ref, err := t.Image(ctx, images.UserName)
 		Expect(err).NotTo(HaveOccurred())
 		c := t.Pod(ctx, target.UserNamespace(usersFrom, usersMany)).Run(ctx, target.Image(ref))
@@ -119,7 +119,7 @@ var _ = Describe("Files in a user namespace", func() {
 	// Mount) The kubelet gives a pod's volumes the mappings of the pod.
 	It("of a mapped mount belong to the container's users", target.Covers("mount.mapped"), containerLimit, func(ctx SpecContext) {
 		t := target.Current()
-		t.Need(target.FeatureHostNamespaces)
+		t.Need(target.FeatureUserNamespaces, target.FeatureHostNamespaces)
 		dir := hostDir("of-root")
 		Expect(os.WriteFile(filepath.Join(dir, "of-1000"), nil, 0o600)).To(Succeed())
 		Expect(os.Chown(filepath.Join(dir, "of-1000"), 1000, 1000)).To(Succeed())
@@ -143,7 +143,7 @@ var _ = Describe("Files in a user namespace", func() {
 	})
 	It("of a mount with the restrictions of its filesystem can be read-only", target.Covers("mount.mapped"), containerLimit, func(ctx SpecContext) {
 		t := target.Current()
-		t.Need(target.FeatureHostNamespaces)
+		t.Need(target.FeatureUserNamespaces, target.FeatureHostNamespaces)
 		at := tmpfs(hostDir("x"), "restricted")
 		Expect(unix.Mount("", at, "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "")).To(Succeed())
 		c := t.Pod(ctx, target.UserNamespace(usersFrom, usersMany)).Run(ctx, mounts(
@@ -154,7 +154,7 @@ var _ = Describe("Files in a user namespace", func() {
 	})
 	It("of a mount with other mappings are refused", target.Covers("mount.mapping"), containerLimit, func(ctx SpecContext) {
 		t := target.Current()
-		t.Need(target.FeatureHostNamespaces)
+		t.Need(target.FeatureUserNamespaces, target.FeatureHostNamespaces)
 		p, plain := t.Pod(ctx, target.UserNamespace(usersFrom, usersMany)), t.Pod(ctx)
 		other := ids(&runtimeapi.IDMapping{HostId: usersFrom, Length: usersMany - 1})
 		for _, m := range []*runtimeapi.Mount{
@@ -216,7 +216,7 @@ var _ = Describe("A user namespace", func() {
 	})
 	It("of a container is its pod's", target.Covers("userns.other"), requestLimit, func(ctx SpecContext) {
 		t := target.Current()
-		t.Need(target.FeatureHostNamespaces)
+		t.Need(target.FeatureUserNamespaces, target.FeatureHostNamespaces)
 		p, plain := t.Pod(ctx, target.UserNamespace(usersFrom, usersMany)), t.Pod(ctx)
 		with := func(u *runtimeapi.UserNamespace) target.ContainerOption {
 			return target.WithContainer(func(c *runtimeapi.ContainerConfig) {

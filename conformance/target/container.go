@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/onsi/ginkgo/v2"
@@ -225,6 +227,41 @@ func (c *Container) Init() Process {
 		}
 	}
 	return first
+}
+
+// Birth names the container's first process for ever: as the host has it, or
+// where its kernel is another one, as it stands there.
+func (c *Container) Birth(ctx context.Context) string {
+	ginkgo.GinkgoHelper()
+	if c.T.Has(FeatureHostNamespaces) {
+		init := c.Init()
+		return fmt.Sprint(init.PID, init.Started)
+	}
+	return c.Output(ctx, "sh", "-c", "cut -d ' ' -f 1,22 /proc/1/stat; cat /proc/sys/kernel/random/boot_id")
+}
+
+// Signal sends a signal to the container's first process, past the daemon, or
+// where the host has no such process, by a command in the container: that one
+// has to handle the signal, and may end so soon that the command goes with it.
+func (c *Container) Signal(ctx context.Context, sig syscall.Signal) {
+	ginkgo.GinkgoHelper()
+	if c.T.Has(FeatureHostNamespaces) {
+		must(syscall.Kill(c.Init().PID, sig))
+		return
+	}
+	_, stderr, code, err := c.Exec(ctx, "kill", "-"+strconv.Itoa(int(sig)), "1")
+	must(err)
+	gomega.Expect(code).To(gomega.BeElementOf(int32(0), int32(128+syscall.SIGKILL)), "exit code of kill; it wrote: %s", stderr)
+}
+
+// Namespace names a namespace of the container in the form "pid:[4026531836]",
+// as the kernel does that it runs on.
+func (c *Container) Namespace(ctx context.Context, kind string) string {
+	ginkgo.GinkgoHelper()
+	if c.T.Has(FeatureHostNamespaces) {
+		return c.T.NamespaceOf(c.Init().PID, kind)
+	}
+	return c.Output(ctx, "readlink", "/proc/self/ns/"+kind)
 }
 
 func (c *Container) String() string {

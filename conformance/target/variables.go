@@ -34,6 +34,7 @@ const (
 	VarDaemon            = "DAEMON"        // path of the daemon's program
 	VarCDIDir            = "CDI_DIR"       // where the daemon looks for CDI specs; it need not exist
 	VarMachine           = "MACHINE"       // what the name of the process begins with that is the kernel of a pod with one of its own
+	VarRuntime           = "MAIN_RUNTIME"  // the OCI runtime of the first handler
 	VarPlainDevices      = "PLAIN_DEVICES" // "true": privileged containers on the privileged handler have no devices of the host
 )
 
