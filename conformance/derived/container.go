@@ -190,6 +190,9 @@ func driveContainer(ctx context.Context, t *target.T, to spec.State, e spec.Even
 // if the process is to die.
 func (s *subject) stallCreate(ctx context.Context, e spec.Event) {
 	GinkgoHelper()
+	if e == spec.ContainerExited {
+		needOwnProcess(s.t)
+	}
 	s.stallIn(ctx, "create", e == spec.ContainerExited, &operation{event: spec.CreateContainer, to: leadsTo(book().Container, spec.CreateContainer, spec.Creating)},
 		func(ctx context.Context) (string, error) { return create(ctx, s.t, s.create) })
 	if e == spec.ContainerExited {
@@ -202,7 +205,7 @@ func (s *subject) stallStart(ctx context.Context, e spec.Event) {
 	s.stallIn(ctx, "start", e == spec.ContainerExited, &operation{event: spec.StartContainer, to: leadsTo(book().Container, spec.StartContainer, spec.Starting)},
 		func(ctx context.Context) (string, error) { return startContainer(ctx, s) })
 	if e == spec.ContainerExited {
-		awaitStarted(ctx, s.t, s.id)
+		awaitDone(ctx, s.t, "start")
 	}
 }
 
@@ -238,6 +241,12 @@ func awaitCreated(ctx context.Context, t *target.T, id string) {
 			return err == nil && len(data) > 0
 		})
 	}).WithTimeout(happensIn).WithPolling(looksEach).Should(BeTrue(), "PID file of %s", id)
+}
+
+// awaitDone waits until the runtime has done an operation that stalls after it.
+func awaitDone(ctx context.Context, t *target.T, op string) {
+	GinkgoHelper()
+	t.Witness.Wait(ctx, func(c witness.Call) bool { return c.Program == witness.OCI && c.Op == op && c.Phase == witness.Done })
 }
 
 // awaitStarted waits until the object's process runs its own program and no

@@ -166,7 +166,7 @@ func (s *subject) stallRun(ctx context.Context, e spec.Event) {
 	s.id, s.busy = stalled(ctx, s.t, f.Program, f.Op).Container, op
 	removeLater(s.t, s.id)
 	if e == spec.SandboxProcessDied {
-		awaitStarted(ctx, s.t, s.id)
+		awaitDone(ctx, s.t, "start")
 	}
 }
 

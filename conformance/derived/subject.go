@@ -79,6 +79,15 @@ func killAll(ctx context.Context, t *target.T, id string) {
 		WithTimeout(happensIn).WithPolling(looksEach).Should(BeEmpty(), "killed processes")
 }
 
+// needOwnProcess skips the case where nothing stands for an object on the host
+// yet while the runtime is at work on it.
+func needOwnProcess(t *target.T) {
+	GinkgoHelper()
+	if t.Has(target.FeatureKeepers) {
+		t.Need(target.FeatureHostNamespaces)
+	}
+}
+
 // removeLater has a sandbox removed at the end of the case that was not made by
 // the target's own means.
 func removeLater(t *target.T, id string) {

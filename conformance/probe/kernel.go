@@ -267,6 +267,18 @@ var _ = Describe("The virtual machine of a pod", func() {
 		Expect(pod.Remove(ctx)).To(Succeed())
 	})
 
+	It("is no obstacle to a stop that comes at the moment of its death", target.Covers("kernel.dies"), kernelLimit, func(ctx SpecContext) {
+		t := ownKernel()
+		pod := t.Pod(ctx)
+		c := pod.Run(ctx)
+		for _, m := range machines(t, pod) {
+			Expect(syscall.Kill(m.PID, syscall.SIGKILL)).To(Succeed())
+		}
+		Expect(pod.Stop(ctx)).To(Succeed())
+		Expect(c.State(ctx)).To(Equal(isExited))
+		Expect(pod.Remove(ctx)).To(Succeed())
+	})
+
 	It("lives through a restart of the daemon", target.Covers("kernel.restart"), kernelLimit, func(ctx SpecContext) {
 		t := ownKernel()
 		pod := t.Pod(ctx)

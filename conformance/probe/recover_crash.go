@@ -153,7 +153,7 @@ var _ = Describe("A container after kill -9", func() {
 		c := t.Pod(ctx).Create(ctx, target.Shell("echo ready; "+`trap 'exit 3' TERM; sleep 2000 & wait $!`))
 		release := stallRuntimeOnce(t, "start", c.ID, witness.StallAfter)
 		begun(func() error { return c.Start(ctx) })
-		awaitStruck(ctx, t, witness.OCI, "start")
+		t.Witness.Wait(ctx, func(call witness.Call) bool { return call.Op == "start" && call.Phase == witness.Done })
 		awaitLog(ctx, c, "ready")
 		crash(ctx, t)
 		release()

@@ -101,7 +101,7 @@ var _ = Describe("The capabilities of a container", func() {
 			Expect(firstCaps(ctx, c, set)).To(Equal(want), set)
 			Expect(insideCaps(ctx, c, set)).To(Equal(want), "%s of a command that is run in the container", set)
 		}
-		c.Output(ctx, "sh", "-c", "ip link set lo mtu 60000")
+		c.Output(ctx, "sh", "-c", "ip addr add 127.0.0.9/32 dev lo")
 		dropped := t.Pod(ctx).Run(ctx, asUser(1000), confined(func(s *runtimeapi.LinuxContainerSecurityContext) {
 			s.Capabilities = &runtimeapi.Capability{AddAmbientCapabilities: []string{"KILL", "NET_ADMIN"}, DropCapabilities: []string{"KILL"}}
 		}))

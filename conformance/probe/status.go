@@ -99,7 +99,8 @@ var _ = Describe("Status", func() {
 			Expect(json.Unmarshal(out, &told)).To(Succeed())
 		}
 		Expect(byName[""].GetRecursiveReadOnlyMounts()).To(Equal(slices.Contains(told.MountOptions, "rro")), "recursive_read_only_mounts")
-		Expect(byName[""].GetUserNamespaces()).To(Equal(slices.Contains(told.Linux.Namespaces, "user")), "user_namespaces")
+		shared := slices.Contains(told.Linux.Namespaces, "user") && !t.Has(target.FeatureOwnKernel)
+		Expect(byName[""].GetUserNamespaces()).To(Equal(shared), "user_namespaces")
 	})
 })
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"ocid/fixtures/witness"
@@ -87,13 +88,17 @@ func (w *WitnessView) clear() error {
 	return nil
 }
 
-// Calls returns what was recorded in this case, oldest first.
+// Calls returns what was recorded in this case, oldest first. What the keepers of
+// containers ask at their own time is left out.
 func (w *WitnessView) Calls() []witness.Call {
 	ginkgo.GinkgoHelper()
 	w.t.Need(FeatureWitness)
 	calls, err := witness.Calls(w.dir)
 	must(err)
-	return calls
+	if !w.t.Has(FeatureKeepers) {
+		return calls
+	}
+	return slices.DeleteFunc(calls, func(c witness.Call) bool { return c.Program == witness.OCI && (c.Op == "wait" || c.Op == "state") })
 }
 
 // Find returns the recorded calls that match accepts, oldest first.

@@ -181,7 +181,7 @@ func (r *OCI) explain(ctx context.Context, id string, err error) error {
 	switch {
 	case errors.Is(stateErr, ErrNotFound):
 		e.Err = joinCauses(e.Err, fmt.Errorf("%w: %w", ErrNotRunning, ErrNotFound))
-	case stateErr == nil && s.Status == specs.StateStopped:
+	case stateErr == nil && s.Status == specs.StateStopped, r.keeperEnds(ctx, id):
 		e.Err = joinCauses(e.Err, ErrNotRunning)
 	}
 	return e

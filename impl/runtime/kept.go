@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"github.com/opencontainers/cgroups"
 	"golang.org/x/sys/unix"
@@ -34,6 +35,27 @@ func (r *OCI) nudge(id string) {
 	if err := keeper.signal(keeperNudge); err != nil {
 		r.log.Warn("keeper can't be told", "container", id, "error", err)
 	}
+}
+
+// stateLag is how long a runtime may call a container running that has ended with
+// its sandbox (measured with gVisor: up to 2 s).
+const stateLag = 3 * time.Second
+
+// keeperEnds waits for the end of a container's keeper as long as the runtime's
+// state may lag behind it, and reports whether it has come.
+func (r *OCI) keeperEnds(ctx context.Context, id string) bool {
+	if r.keeper == "" {
+		return false
+	}
+	p := r.loadRecord(id).Process
+	keeper, err := openProcess(p.PID, p.StartTime)
+	if err != nil {
+		return errors.Is(err, errGone)
+	}
+	defer keeper.close()
+	bound, cancel := context.WithTimeout(ctx, stateLag)
+	defer cancel()
+	return keeper.wait(bound) == nil
 }
 
 // placeKeeper moves a keeper to the container's cgroup, as far as the runtime has
