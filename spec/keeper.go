@@ -11,5 +11,6 @@ var keeperPromises = []Promise{
 	{By: "impl/keeper", Rule: must("keeper.restart", "An exit that no daemon saw is known to the next one with its status.", guestContainers).needs(Keepers)},
 	{By: "impl/runtime", Rule: must("keeper.unstarted", "The keeper of a container that is removed before its start goes with it, without being waited for.", own+": nothing is left behind").needs(Keepers)},
 	{By: "impl/runtime", Rule: must("keeper.dies", "A container whose keeper has died is EXITED, and nothing of it runs on.", own+": what is said to have ended has ended").needs(Keepers)},
+	{By: "impl/runtime", RPC: "StopPodSandbox", Rule: must("keeper.lag", "A container that has ended with its sandbox is stopped without an error, although its runtime still calls it running.", own+": gVisor's state lags up to 2 s").needs(Keepers)},
 	{By: "impl/runtime", Rule: must("keeper.cgroup", "A keeper is in its container's cgroup, so that the pod is charged for it.", own+": the monitor's cgroup is the daemon's").needs(Keepers)},
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"ocid/conformance/target"
+	"ocid/fixtures/witness"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -98,6 +99,24 @@ var _ = Describe("The keeper of a container", func() {
 		Eventually(ctx, func() []target.Process { return c.T.Mentioning(c.ID) }).WithTimeout(2*happensIn).Should(BeEmpty(), "what runs for the container")
 		Expect(other.Output(ctx, "echo", "alive")).To(Equal("alive"))
 		Expect(c.Remove(ctx)).To(Succeed())
+	})
+
+	It("tells of a death that the runtime does not know yet", target.Covers("keeper.lag"), keeperLimit, func(ctx SpecContext) {
+		t := kept()
+		for _, opts := range [][]target.PodOption{nil, {target.SharedPID()}} {
+			pod := t.Pod(ctx, opts...)
+			c := pod.Run(ctx)
+			release := stallRuntimeOnce(t, "kill", c.ID, witness.Stall)
+			stop := begun(func() error { return pod.Stop(ctx) })
+			awaitStruck(ctx, t, witness.OCI, "kill")
+			for _, p := range pod.Processes() {
+				Expect(syscall.Kill(p.PID, syscall.SIGKILL)).To(Or(Succeed(), MatchError(syscall.ESRCH)))
+			}
+			release()
+			Expect(stop.result(ctx)).Error().NotTo(HaveOccurred(), "a stop that was on its way")
+			Expect(c.State(ctx)).To(Equal(isExited))
+			Expect(pod.Remove(ctx)).To(Succeed())
+		}
 	})
 
 	It("is in the container's cgroup", target.Covers("keeper.cgroup"), keeperLimit, func(ctx SpecContext) {

@@ -32,6 +32,8 @@ var faultsKeeper = []fault{
 		if err := r.deleteForce(ctx, id); err != nil {
 			return err
 		}`, with: `		r.log.Debug("delete falls back to --force", "container", id, "error", err)`},
+	{rule: "keeper.lag", op: "state is believed at once", file: "impl/runtime/command.go",
+		old: `s.Status == specs.StateStopped, r.keeperEnds(ctx, id):`, with: `s.Status == specs.StateStopped:`},
 	{rule: "keeper.cgroup", op: "in the daemon's", file: "impl/runtime/create.go",
 		old: `r.placeKeeper(c, p)`, with: `nil`},
 }
