@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -34,6 +33,8 @@ type Case struct {
 	Rules    []string    `json:"rules"`
 
 	Left bool `json:"left,omitempty"` // to another profile
+
+	group string // see groupOf
 }
 
 // List returns the selected cases without running any.
@@ -89,7 +90,7 @@ func (p *plan) walk(known map[string]bool) error {
 			errs = append(errs, fmt.Errorf("two probes are named %q (%s)", c.Name, c.Location))
 		}
 		seen[c.Name] = true
-		if r.State == types.SpecStatePassed && p.cfg.Part.has(r) {
+		if r.State == types.SpecStatePassed {
 			c.Left = !p.cfg.Whole && p.cfg.Profile.Elsewhere.Leaves(c.Rules, c.Kind == report.Derived, target.DoesAct(r.Labels()))
 			p.cases = append(p.cases, c)
 			p.names[c.Name] = !c.Left
@@ -99,30 +100,17 @@ func (p *plan) walk(known map[string]bool) error {
 	return errors.Join(errs...)
 }
 
-// A Part is one of several parts of a run, which processes of their own run side
-// by side. The zero value is all of it.
-type Part struct {
-	Number int // from 0
-	Of     int
-}
-
-// has says whether a case belongs to the part. Cases that go on from one
-// another stay together.
-func (p Part) has(r ginkgo.SpecReport) bool {
-	if p.Of <= 1 {
-		return true
-	}
-	key := r.FullText()
+// groupOf names what a case is claimed with: itself, or the Ordered container
+// whose cases go on from one another.
+func groupOf(r ginkgo.SpecReport) string {
 	if r.IsInOrderedContainer {
-		key = r.ContainerHierarchyTexts[0]
+		return r.ContainerHierarchyTexts[0]
 	}
-	h := fnv.New32a()
-	_, _ = h.Write([]byte(key))
-	return int(h.Sum32()%uint32(p.Of)) == p.Number
+	return r.FullText()
 }
 
 func caseOf(r ginkgo.SpecReport) Case {
-	c := Case{Name: r.FullText(), Kind: report.Handwritten, Location: place(r.LeafNodeLocation), Rules: target.RulesOf(r.Labels())}
+	c := Case{Name: r.FullText(), Kind: report.Handwritten, Location: place(r.LeafNodeLocation), Rules: target.RulesOf(r.Labels()), group: groupOf(r)}
 	if target.IsDerived(r.Labels()) {
 		c.Kind = report.Derived
 	}

@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"time"
@@ -76,10 +77,22 @@ func faulty() map[string]scenario {
 		"leak":          {cases: one(func() { plain("test.before"); leaks("test.leak", false); plain("test.after") })},
 		"fail and leak": {cases: one(func() { leaks("test.leak", true) })},
 		"ordered":       {cases: ordered},
-		"dying daemon":  {faults: fakecri.DiesOnRun, cases: func() { Describe("one", bomb); Describe("two", func() { passes("test.after") }) }},
-		"broken state":  {cases: one(func() { broken("test.leak"); plain("test.after") })},
-		"no daemon":     {faults: fakecri.NoStart, cases: one(pass)},
-		"bad end":       {faults: fakecri.ExitOne, cases: one(pass)},
+		"another has it": {cases: func() { ordered(); Describe("one", func() { passes("test.after") }) }, change: func(c *Config) {
+			c.Claim = func(group string) bool { return group != "ordered" }
+		}},
+		"patient": {cases: one(patient), change: func(c *Config) { c.Profile.Patience = 100 }},
+		"needs": {cases: one(func() {
+			It("test.need", target.Covers("test.need"), target.Needs(target.FeatureIPv6), func() { Fail("begun") })
+		})},
+		"another has all": {cases: ordered, change: func(c *Config) { c.Claim = func(string) bool { return false } }},
+		"out of time": {cases: func() {
+			Describe("A", Serial, SpecPriority(1), outOfTime)
+			Describe("B", Serial, func() { passes("test.after") })
+		}},
+		"dying daemon": {faults: fakecri.DiesOnRun, cases: func() { Describe("one", bomb); Describe("two", func() { passes("test.after") }) }},
+		"broken state": {cases: one(func() { broken("test.leak"); plain("test.after") })},
+		"no daemon":    {faults: fakecri.NoStart, cases: one(pass)},
+		"bad end":      {faults: fakecri.ExitOne, cases: one(pass)},
 		"fail fast": {cases: func() {
 			Describe("A", Serial, SpecPriority(1), func() { fails("test.fail") })
 			Describe("B", Serial, func() { passes("test.after") })
@@ -148,6 +161,29 @@ func ordered() {
 		It("begins", func(ctx SpecContext) { Expect(pod.Listed(ctx)).NotTo(BeNil()) })
 		It("goes on", func(ctx SpecContext) { Expect(pod.Listed(ctx)).NotTo(BeNil()) })
 	})
+}
+
+// patient takes longer than processes of the host would.
+func patient() {
+	const limit = 50 * time.Millisecond
+	It("test.pass", target.Covers("test.pass"), func(ctx SpecContext) {
+		select {
+		case <-ctx.Done():
+		case <-time.After(2 * limit):
+		}
+	}, SpecTimeout(limit))
+}
+
+// outOfTime uses up its time while its clean-ups are under way.
+func outOfTime() {
+	const limit = 200 * time.Millisecond
+	It("test.timeout", target.Covers("test.timeout"), func(ctx SpecContext) {
+		end := time.Now().Add(limit)
+		target.Current().Cleanup("slow", func(context.Context) error {
+			<-time.After(time.Until(end) + limit)
+			return nil
+		})
+	}, SpecTimeout(limit))
 }
 
 func bomb() {

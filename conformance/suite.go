@@ -42,7 +42,10 @@ type Config struct {
 	Kind     report.Kind   // only probes of this kind; "" is all
 	FailFast bool          // stop at the first failure
 	Whole    bool          // also what the profile leaves to another one
-	Part     Part          // of what the above selects
+
+	// Claim says whether this process is the one that runs a case, named by its
+	// group, when several share a run; nil is always.
+	Claim func(group string) bool
 
 	Progress io.Writer // a line for each finished probe; nil is none
 	Ginkgo   io.Writer // Ginkgo's own output; nil is none
@@ -58,7 +61,7 @@ const (
 // is good. It may be called once in a process, for Ginkgo's sake, and not by
 // several of Ginkgo's parallel processes.
 func Run(t ginkgo.GinkgoTestingT, cfg Config) report.Report {
-	s := &suite{cfg: cfg, target: target.Current(), started: time.Now()}
+	s := &suite{cfg: cfg, target: target.Current(), started: time.Now(), claimed: map[string]bool{}}
 	rep := s.run()
 	if !rep.Status.Good() {
 		t.Fail()
@@ -71,11 +74,24 @@ type suite struct {
 	target  *target.T
 	started time.Time
 	plan    plan
+	claimed map[string]bool // what Claim has said
 	raw     ginkgo.Report
+}
+
+// mine says whether this process is to tell of a case.
+func (s *suite) mine(group string) bool {
+	if s.cfg.Claim == nil {
+		return true
+	}
+	if _, asked := s.claimed[group]; !asked {
+		s.claimed[group] = s.cfg.Claim(group)
+	}
+	return s.claimed[group]
 }
 
 func (s *suite) run() report.Report {
 	defer s.redirect()()
+	defer s.patient()()
 	plan, err := makePlan(s.cfg)
 	if err == nil {
 		err = s.target.Configure(target.Config{
@@ -98,6 +114,19 @@ func (s *suite) refuse(err error) report.Report {
 	rep := report.Build(report.Run{Profile: s.cfg.Profile.Name, Started: s.started})
 	rep.Problems = []report.Problem{{Status: report.Error, Message: err.Error()}}
 	return rep
+}
+
+// patient gives the probes the time that the profile has for them, until the
+// function returned is called.
+func (s *suite) patient() (restore func()) {
+	return ginkgo.AddTreeConstructionNodeArgsTransformer(func(_ types.NodeType, _ ginkgo.Offset, text string, args []any) (string, []any, []error) {
+		for i, a := range args {
+			if limit, ok := a.(ginkgo.SpecTimeout); ok {
+				args[i] = ginkgo.SpecTimeout(s.cfg.Profile.Within(time.Duration(limit)))
+			}
+		}
+		return text, args, nil
+	})
 }
 
 // redirect sends Ginkgo's output where the configuration wants it, until the
@@ -139,13 +168,17 @@ func (s *suite) register() {
 // beginCase looks at the host before the case, and has it compared when all
 // other clean-ups of the case are done.
 func (s *suite) beginCase(ctx context.Context) {
-	if !s.plan.selected(ginkgo.CurrentSpecReport()) {
-		ginkgo.Skip("another part of the run")
+	if r := ginkgo.CurrentSpecReport(); !s.plan.selected(r) || !s.mine(groupOf(r)) {
+		ginkgo.Skip("not of this run, or another process has it")
 	}
+	s.target.Need(target.NeedsOf(ginkgo.CurrentSpecReport().Labels())...)
 	if err := s.target.BeginCase(ctx); err != nil {
 		ginkgo.Fail(err.Error())
 	}
+	// A case that has taken too long has used up Ginkgo's time for what follows it.
 	ginkgo.DeferCleanup(func(ctx context.Context) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), caseBound)
+		defer cancel()
 		failed := ginkgo.CurrentSpecReport().Failed()
 		err := s.target.EndCase(ctx)
 		if failed || err != nil {
@@ -154,13 +187,13 @@ func (s *suite) beginCase(ctx context.Context) {
 		if err != nil {
 			ginkgo.Fail(err.Error())
 		}
-	}, ginkgo.NodeTimeout(caseBound))
+	}, ginkgo.NodeTimeout(caseBound), ginkgo.GracePeriod(caseBound))
 }
 
 const logEntry = "daemon log"
 
 func (s *suite) progress(r ginkgo.SpecReport) {
-	if s.cfg.Progress == nil || !s.plan.selected(r) {
+	if s.cfg.Progress == nil || !s.plan.selected(r) || !s.mine(groupOf(r)) {
 		return
 	}
 	probe := judge(r)
@@ -174,8 +207,9 @@ func (s *suite) report() report.Report {
 	run := report.Run{
 		Profile: s.cfg.Profile.Name, Started: s.started, Duration: time.Since(s.started),
 		Rules: s.plan.rules, Deviations: s.cfg.Profile.Deviations, Problems: problems(s.raw),
+		Shared: s.cfg.Claim != nil,
 	}
-	if s.cfg.Part.Of <= 1 {
+	if s.cfg.Claim == nil {
 		run.MustRun = s.cfg.Profile.MustRun
 	}
 	for _, f := range s.cfg.Profile.Features {
@@ -188,17 +222,20 @@ func (s *suite) report() report.Report {
 	return report.Build(run)
 }
 
-// probes returns the outcome of each selected case, of those too that Ginkgo
-// never came to.
+// probes returns the outcome of each selected case of this process, of those too
+// that Ginkgo never came to.
 func (s *suite) probes() []report.Probe {
 	done := map[string]report.Probe{}
 	for _, r := range s.raw.SpecReports {
-		if r.LeafNodeType == types.NodeTypeIt && s.plan.selected(r) {
+		if r.LeafNodeType == types.NodeTypeIt && s.plan.selected(r) && s.mine(groupOf(r)) {
 			done[r.FullText()] = judge(r)
 		}
 	}
 	all := make([]report.Probe, 0, len(s.plan.cases))
 	for _, c := range s.plan.cases {
+		if !s.mine(c.group) {
+			continue
+		}
 		p, ok := done[c.Name]
 		switch {
 		case c.Left:

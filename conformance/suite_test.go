@@ -167,6 +167,38 @@ func TestOrderedCasesShareTheirPod(t *testing.T) {
 	assert.Len(t, o.Probes, 2)
 }
 
+func TestProcessesShareARun(t *testing.T) {
+	o := run(t, "another has it")
+	assert.Equal(t, 0, o.exit, "%+v", o.Probes)
+	require.Len(t, o.Probes, 1)
+	assert.Equal(t, "one test.after", o.Probes[0].Name)
+	assert.NotContains(t, o.progress, "ordered")
+
+	o = run(t, "another has all")
+	assert.Equal(t, 0, o.exit, "%+v", o.Problems)
+	assert.Empty(t, o.Probes)
+}
+
+func TestProfileSaysHowPatientTheSuiteIs(t *testing.T) {
+	o := run(t, "patient")
+	assert.Equal(t, 0, o.exit, "%+v", o.Probes)
+}
+
+func TestNeedsAreLookedAtBeforeACase(t *testing.T) {
+	r := run(t, "needs").rule(t, "test.need")
+	assert.Equal(t, report.Unsupported, r.Status, r.Message)
+	assert.Equal(t, "feature ipv6", r.Message)
+}
+
+func TestCaseOutOfTimeFailsAlone(t *testing.T) {
+	o := run(t, "out of time")
+	r := o.rule(t, "test.timeout")
+	assert.Equal(t, report.Fail, r.Status)
+	assert.NotContains(t, r.Message, "begin anew", "the audit has time of its own")
+	r = o.rule(t, "test.after")
+	assert.Equal(t, report.Pass, r.Status, r.Message)
+}
+
 func TestDeadDaemonFailsItsCaseOnly(t *testing.T) {
 	o := run(t, "dying daemon")
 	r := o.rule(t, "test.bomb")

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -8,7 +10,6 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"strconv"
 	"syscall"
 
 	"golang.org/x/sync/errgroup"
@@ -17,8 +18,8 @@ import (
 	"ocid/conformance/report"
 )
 
-// sideBySide runs each part of the probes in a process like this one, and
-// judges them together.
+// sideBySide runs the probes in several processes like this one, each of which
+// takes the next probe that no other has, and judges them together.
 func (f *runFlags) sideBySide(cfg conformance.Config, errOut io.Writer) (report.Report, error) {
 	dir, err := os.MkdirTemp("", "criconform")
 	if err != nil {
@@ -30,7 +31,7 @@ func (f *runFlags) sideBySide(cfg conformance.Config, errOut io.Writer) (report.
 	var group errgroup.Group
 	for i := range f.jobs {
 		group.Go(func() (err error) {
-			parts[i], err = runPart(i, filepath.Join(dir, strconv.Itoa(i)), errOut)
+			parts[i], err = runPart(dir, i, errOut)
 			return err
 		})
 	}
@@ -40,9 +41,10 @@ func (f *runFlags) sideBySide(cfg conformance.Config, errOut io.Writer) (report.
 	return report.Join(parts, cfg.Profile.Deviations, cfg.Profile.MustRun), nil
 }
 
-// runPart runs this command line once more, for one part.
-func runPart(part int, file string, errOut io.Writer) (report.Report, error) {
-	args := append(append([]string{}, os.Args[1:]...), "--part", strconv.Itoa(part), "--report-json", file)
+// runPart runs this command line once more, for whatever it can claim.
+func runPart(dir string, part int, errOut io.Writer) (report.Report, error) {
+	file := filepath.Join(dir, fmt.Sprintf("report-%d", part))
+	args := append(append([]string{}, os.Args[1:]...), "--claims", dir, "--report-json", file)
 	cmd := exec.Command("/proc/self/exe", args...)
 	cmd.Stderr = errOut
 	var exit *exec.ExitError
@@ -55,4 +57,12 @@ func runPart(part int, file string, errOut io.Writer) (report.Report, error) {
 	}
 	defer data.Close()
 	return report.Read(data)
+}
+
+// claim is for a process that shares a run: a group of probes is that one's
+// which makes its file first.
+func claim(dir, group string) bool {
+	sum := sha256.Sum256([]byte(group))
+	file, err := os.OpenFile(filepath.Join(dir, hex.EncodeToString(sum[:])), os.O_CREATE|os.O_EXCL, 0o600)
+	return err == nil && file.Close() == nil
 }

@@ -43,7 +43,8 @@ type runFlags struct {
 	set                       []string
 	keep, failFast, quiet     bool
 	verbose                   bool
-	jobs, part                int
+	jobs                      int
+	claims                    string
 	whole                     bool
 }
 
@@ -64,8 +65,8 @@ func runCommand() *cobra.Command {
 	cmd.Flags().StringVar(&f.env, "env", "", "file written by criconform env: use its registry")
 	cmd.Flags().StringVar(&f.json, "report-json", "", "write the report here, as JSON")
 	cmd.Flags().BoolVar(&f.keep, "keep", false, "leave the work directory")
-	cmd.Flags().IntVar(&f.jobs, "jobs", 1, "run so many parts of the probes side by side, each with a daemon of its own")
-	cmd.Flags().IntVar(&f.part, "part", -1, "run this part of --jobs only, from 0, and no other")
+	cmd.Flags().IntVar(&f.jobs, "jobs", 1, "share the probes among so many processes, each with a daemon of its own")
+	cmd.Flags().StringVar(&f.claims, "claims", "", "run only what no other process with this `directory` has begun")
 	cmd.Flags().BoolVar(&f.whole, "whole", false, "also run what the profile leaves to another one")
 	cmd.Flags().BoolVar(&f.failFast, "fail-fast", false, "stop at the first failure")
 	cmd.Flags().BoolVarP(&f.quiet, "quiet", "q", false, "print what failed, and the summary")
@@ -93,11 +94,10 @@ func (f *runFlags) run(out, errOut io.Writer) error {
 
 // observe runs the probes, here or in parts.
 func (f *runFlags) observe(cfg conformance.Config, errOut io.Writer) (report.Report, error) {
-	if f.jobs > 1 && f.part < 0 {
+	if f.claims != "" {
+		cfg.Claim = func(group string) bool { return claim(f.claims, group) }
+	} else if f.jobs > 1 {
 		return f.sideBySide(cfg, errOut)
-	}
-	if f.part >= 0 {
-		cfg.Part = conformance.Part{Number: f.part, Of: f.jobs}
 	}
 	var exit conformance.Exit
 	return conformance.Run(&exit, cfg), nil

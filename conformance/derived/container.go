@@ -240,7 +240,7 @@ func awaitCreated(ctx context.Context, t *target.T, id string) {
 			data, err := os.ReadFile(file)
 			return err == nil && len(data) > 0
 		})
-	}).WithTimeout(happensIn).WithPolling(looksEach).Should(BeTrue(), "PID file of %s", id)
+	}).WithTimeout(target.Current().HappensIn()).WithPolling(looksEach).Should(BeTrue(), "PID file of %s", id)
 }
 
 // awaitDone waits until the runtime has done an operation that stalls after it.
@@ -256,5 +256,5 @@ func awaitStarted(ctx context.Context, t *target.T, id string) {
 	Eventually(ctx, func() bool {
 		all := t.ProcessesOf(id)
 		return len(all) > 0 && !slices.ContainsFunc(all, func(p target.Process) bool { return slices.Contains(p.Args, "init") })
-	}).WithTimeout(happensIn).WithPolling(looksEach).Should(BeTrue(), "started process of %s", id)
+	}).WithTimeout(target.Current().HappensIn()).WithPolling(looksEach).Should(BeTrue(), "started process of %s", id)
 }

@@ -25,8 +25,7 @@ const (
 	limit     = SpecTimeout(40 * time.Second)
 	setUp     = 40 * time.Second       // of what several cases share
 	waitsLong = 100 * time.Millisecond // a call that is open after this waits
-	happensIn = 5 * time.Second
-	answersIn = 15 * time.Second // also where a machine boots
+	answersIn = 15 * time.Second       // also where a machine boots
 	looksEach = 5 * time.Millisecond
 )
 

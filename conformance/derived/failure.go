@@ -67,5 +67,5 @@ func (c cell) expectState(ctx context.Context, s *subject, want spec.State) {
 	Eventually(ctx, func() spec.States {
 		states, _ := c.look(ctx, s)
 		return states & want
-	}).WithTimeout(happensIn).WithPolling(looksEach).Should(Equal(want), "state after %s", c.event)
+	}).WithTimeout(target.Current().HappensIn()).WithPolling(looksEach).Should(Equal(want), "state after %s", c.event)
 }

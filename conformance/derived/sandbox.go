@@ -196,5 +196,5 @@ func (s *subject) makeNotReady(ctx context.Context, e spec.Event) {
 		release()
 	}
 	Eventually(ctx, func() runtimeapi.PodSandboxState { return s.pod.Status(ctx).GetState() }).
-		WithTimeout(happensIn).WithPolling(looksEach).Should(Equal(runtimeapi.PodSandboxState_SANDBOX_NOTREADY))
+		WithTimeout(target.Current().HappensIn()).WithPolling(looksEach).Should(Equal(runtimeapi.PodSandboxState_SANDBOX_NOTREADY))
 }

@@ -76,7 +76,7 @@ func killAll(ctx context.Context, t *target.T, id string) {
 		}
 	}
 	Eventually(ctx, func() []target.Process { return t.ProcessesOf(id) }).
-		WithTimeout(happensIn).WithPolling(looksEach).Should(BeEmpty(), "killed processes")
+		WithTimeout(target.Current().HappensIn()).WithPolling(looksEach).Should(BeEmpty(), "killed processes")
 }
 
 // needOwnProcess skips the case where nothing stands for an object on the host

@@ -19,9 +19,11 @@ import (
 const (
 	containerLimit = SpecTimeout(40 * time.Second)
 	waitsLong      = 200 * time.Millisecond // a call that is open after this waits
-	happensIn      = 5 * time.Second
-	answersIn      = 15 * time.Second // also where a machine boots
+	answersIn      = 15 * time.Second       // also where a machine boots
 )
+
+// happensIn is how long what happens by itself may take.
+func happensIn() time.Duration { return target.Current().HappensIn() }
 
 // stubborn ignores SIGTERM, says so each time, and lives until SIGKILL.
 const stubborn = `trap 'echo asked' TERM; echo ready; while :; do sleep 2000 & wait $!; done`
@@ -147,7 +149,7 @@ func ranOut(ctx context.Context, p *target.Pod, script string) *target.Container
 func awaitState(ctx context.Context, c *target.Container, want runtimeapi.ContainerState) {
 	GinkgoHelper()
 	Eventually(ctx, func() runtimeapi.ContainerState { return c.State(ctx) }).
-		WithTimeout(happensIn).WithPolling(5*time.Millisecond).Should(Equal(want), "state of %s", c)
+		WithTimeout(happensIn()).WithPolling(5*time.Millisecond).Should(Equal(want), "state of %s", c)
 }
 
 // nobody is a container that no daemon knows.
@@ -167,7 +169,7 @@ func logOf(c *target.Container) string {
 // awaitLog waits until the container has written the text.
 func awaitLog(ctx context.Context, c *target.Container, text string) {
 	GinkgoHelper()
-	Eventually(ctx, func() string { return logOf(c) }).WithTimeout(happensIn).WithPolling(5*time.Millisecond).
+	Eventually(ctx, func() string { return logOf(c) }).WithTimeout(happensIn()).WithPolling(5*time.Millisecond).
 		Should(ContainSubstring(text), "log of %s", c)
 }
 
@@ -176,7 +178,7 @@ func expectGone(ctx context.Context, c *target.Container) {
 	GinkgoHelper()
 	t := c.T
 	Expect(c.Listed(ctx)).To(BeNil(), "ListContainers")
-	Eventually(ctx, c.Processes).WithTimeout(happensIn).Should(BeEmpty(), "processes")
+	Eventually(ctx, c.Processes).WithTimeout(happensIn()).Should(BeEmpty(), "processes")
 	Expect(t.Files(c.ID)).To(BeEmpty(), "files")
 	Expect(t.Cgroups(c.ID)).To(BeEmpty(), "cgroups")
 	if t.Has(target.FeatureStorageRecords) {

@@ -18,7 +18,7 @@ import (
 // "LinuxContainerResources specifies Linux specific configuration for resources."
 // (cri-api v1)
 var _ = Describe("A container's limits", func() {
-	It("hold from its start", target.Covers("container.limits.set"), containerLimit, func(ctx SpecContext) {
+	It("hold from its start", target.Needs(target.FeatureHostCgroups), target.Covers("container.limits.set"), containerLimit, func(ctx SpecContext) {
 		c := target.Current().Pod(ctx).Run(ctx, target.Resources(someLimits()))
 		got := c.Limits()
 		if !target.CgroupV2() {
@@ -28,13 +28,13 @@ var _ = Describe("A container's limits", func() {
 		Expect(got).To(Equal(target.Limits{Period: 50_000, Quota: 25_000, Memory: 64 << 20, Swap: 96 << 20, CPUs: "0", Mems: "0"}))
 	})
 
-	It("are none where it has none", target.Covers("container.limits.set"), containerLimit, func(ctx SpecContext) {
+	It("are none where it has none", target.Needs(target.FeatureHostCgroups), target.Covers("container.limits.set"), containerLimit, func(ctx SpecContext) {
 		got := target.Current().Running(ctx).Limits()
 		Expect([]int64{got.Quota, got.Memory, got.Swap}).To(HaveEach(int64(-1)))
 	})
 
 	// Own: a container swaps only if somebody wants it to.
-	It("of memory are those of swap too", target.Covers("container.limits.swap"), containerLimit, func(ctx SpecContext) {
+	It("of memory are those of swap too", target.Needs(target.FeatureHostCgroups), target.Covers("container.limits.swap"), containerLimit, func(ctx SpecContext) {
 		p := target.Current().Pod(ctx)
 		got := p.Run(ctx, target.Resources(&runtimeapi.LinuxContainerResources{MemoryLimitInBytes: 64 << 20})).Limits()
 		Expect([]int64{got.Memory, got.Swap}).To(HaveEach(BeEquivalentTo(64 << 20)))
@@ -58,7 +58,7 @@ var _ = Describe("A container's limits", func() {
 		Expect(p.Create(ctx).Status(ctx).GetResources().GetLinux()).NotTo(BeNil(), "limits of a container without any")
 	})
 
-	It("in its status are those that hold", target.Covers("container.status.resources"), containerLimit, func(ctx SpecContext) {
+	It("in its status are those that hold", target.Needs(target.FeatureHostNamespaces), target.Covers("container.status.resources"), containerLimit, func(ctx SpecContext) {
 		t := target.Current()
 		c := t.Pod(ctx).Run(ctx, target.Resources(&runtimeapi.LinuxContainerResources{OomScoreAdj: -1000}))
 		status := c.Status(ctx).GetResources().GetLinux()
@@ -67,7 +67,7 @@ var _ = Describe("A container's limits", func() {
 
 	// "HugepageLimit corresponds to the file `hugetlb.<hugepagesize>.limit_in_byte`
 	// in container level cgroup." (cri-api v1)
-	It("of huge pages hold where the kernel has them, and are none elsewhere", target.Covers("container.limits.hugepages"), containerLimit, func(ctx SpecContext) {
+	It("of huge pages hold where the kernel has them, and are none elsewhere", target.Needs(target.FeatureHostCgroups), target.Covers("container.limits.hugepages"), containerLimit, func(ctx SpecContext) {
 		asked := []*runtimeapi.HugepageLimit{{PageSize: "2MB", Limit: 4 << 20}}
 		c := target.Current().Pod(ctx).Run(ctx, target.Resources(&runtimeapi.LinuxContainerResources{HugepageLimits: asked}))
 		told := c.Status(ctx).GetResources().GetLinux().GetHugepageLimits()
@@ -86,7 +86,7 @@ var _ = Describe("A container's limits", func() {
 
 	// "OOMScoreAdj adjusts the oom-killer score." Only CAP_SYS_RESOURCE lets a
 	// process lower its own, see proc(5).
-	It("of the OOM killer are clamped to what the kernel lets the daemon set", target.Covers("container.limits.oom-score"), containerLimit, func(ctx SpecContext) {
+	It("of the OOM killer are clamped to what the kernel lets the daemon set", target.Needs(target.FeatureHostNamespaces), target.Covers("container.limits.oom-score"), containerLimit, func(ctx SpecContext) {
 		p := target.Current().Pod(ctx)
 		lowest := ownOOMScore()
 		if mayLowerOOMScore() {
@@ -133,7 +133,7 @@ var _ = Describe("A container's limits", func() {
 		expectUntouched(t, calls)
 	})
 
-	It("of processes are those of the daemon's configuration", target.Covers("container.limits.pids"), restartLimit, func(ctx SpecContext) {
+	It("of processes are those of the daemon's configuration", target.Needs(target.FeatureHostCgroups), target.Covers("container.limits.pids"), restartLimit, func(ctx SpecContext) {
 		t := target.Current()
 		free := t.Running(ctx)
 		pids, _ := free.Limit("pids.max")

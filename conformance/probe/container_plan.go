@@ -128,7 +128,7 @@ var _ = Describe("CreateContainer of a daemon that dies", func() {
 		release := stallRuntime(t, "create", "", witness.StallAfter)
 		call := beginAside(func() (*target.Container, error) { return p.TryCreate(ctx) })
 		id := awaitRuntime(ctx, t, "create", func(witness.Call) bool { return true }).Container
-		Eventually(ctx, func() []target.Process { return t.ProcessesOf(id) }).WithTimeout(happensIn).ShouldNot(BeEmpty(), "the container's init")
+		Eventually(ctx, func() []target.Process { return t.ProcessesOf(id) }).WithTimeout(happensIn()).ShouldNot(BeEmpty(), "the container's init")
 		Expect(t.Restart(ctx, syscall.SIGKILL)).To(Succeed())
 		release()
 		_, err := call.result(ctx)

@@ -39,15 +39,15 @@ var _ = Describe("A privileged container", func() {
 		t.Need(target.FeaturePrivileged)
 		c := t.Pod(ctx, target.Privileged()).Run(ctx, target.PrivilegedContainer())
 		all := ownCaps("CapBnd")
-		Expect(firstCaps(ctx, c, "CapEff")).To(Equal(all), "all that this host gives")
-		Expect(firstCaps(ctx, c, "CapBnd")).To(Equal(all))
+		Expect(firstOf(ctx, c).caps("CapEff")).To(Equal(all), "all that this host gives")
+		Expect(firstOf(ctx, c).caps("CapBnd")).To(Equal(all))
 	})
 })
 
 var _ = Describe("A container that does not ask for privilege", func() {
 	plain := func(ctx context.Context, opts ...target.PodOption) {
 		GinkgoHelper()
-		caps := firstCaps(ctx, target.Current().Running(ctx, opts...), "CapBnd")
+		caps := firstOf(ctx, target.Current().Running(ctx, opts...)).caps("CapBnd")
 		for _, has := range []int{capChown, capKill, capSetUID, capNetBindService} {
 			Expect(caps&(1<<has)).NotTo(BeZero(), "capability %d is a default one: %x", has, caps)
 		}

@@ -173,7 +173,7 @@ var _ = Describe("ReopenContainerLog", func() {
 			Expect(err).NotTo(HaveOccurred())
 			return info.Size()
 		}
-		Eventually(ctx, moved).WithTimeout(happensIn).Should(BeNumerically(">", moved()), "the log where it was")
+		Eventually(ctx, moved).WithTimeout(happensIn()).Should(BeNumerically(">", moved()), "the log where it was")
 		Expect(os.Remove(dir)).To(Succeed())
 		Expect(os.Rename(dir+".moved", dir)).To(Succeed())
 		Expect(answerOf(rotate(ctx, c, 0))).To(Succeed())

@@ -76,7 +76,7 @@ var _ = Describe("A container in the PID namespace of another", func() {
 		t.ExpectCode(err, codes.FailedPrecondition)
 		t.ExpectRule(err, "container.namespaces.target-ended")
 		Expect(err).To(MatchError(ContainSubstring(named.ID)))
-		Eventually(ctx, func() *runtimeapi.ContainerStatus { return c.Status(ctx) }).WithTimeout(happensIn).Should(And(
+		Eventually(ctx, func() *runtimeapi.ContainerStatus { return c.Status(ctx) }).WithTimeout(happensIn()).Should(And(
 			HaveField("State", isExited), HaveField("Reason", "StartError"), HaveField("Message", ContainSubstring(named.ID))))
 	})
 })

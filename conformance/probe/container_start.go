@@ -26,7 +26,7 @@ var _ = Describe("StartContainer", func() {
 		Expect(st.GetState()).To(Equal(runtimeapi.ContainerState_CONTAINER_RUNNING))
 		Expect(st.GetStartedAt()).To(BeNumerically(">=", before), "started_at")
 		Expect(st.GetFinishedAt()).To(BeZero(), "finished_at")
-		Eventually(ctx, func() string { return filepath.Join(dir, "ran") }).WithTimeout(happensIn).Should(BeAnExistingFile())
+		Eventually(ctx, func() string { return filepath.Join(dir, "ran") }).WithTimeout(happensIn()).Should(BeAnExistingFile())
 		Expect(c.Processes()).NotTo(BeEmpty())
 		Expect(c.Stop(ctx, 0)).To(Succeed())
 	})
@@ -39,7 +39,7 @@ var _ = Describe("StartContainer", func() {
 		start := beginCall(func() error { return c.Start(ctx) })
 		awaitRuntime(ctx, t, "start", ofContainer(c.ID))
 		if !t.Has(target.FeatureKeepers) { // who look when the start is over
-			Eventually(ctx, c.Processes).WithTimeout(happensIn).Should(BeEmpty(), "processes of the container")
+			Eventually(ctx, c.Processes).WithTimeout(happensIn()).Should(BeEmpty(), "processes of the container")
 		}
 		Consistently(ctx, func() any { return t.Witness.Runtime("delete", c.ID) }).WithTimeout(200*time.Millisecond).Should(BeEmpty(), "deletions while the runtime starts it")
 		release()
@@ -47,7 +47,7 @@ var _ = Describe("StartContainer", func() {
 		Expect(err).NotTo(HaveOccurred())
 		awaitState(ctx, c, isExited)
 		Expect(c.Status(ctx).GetExitCode()).To(Equal(int32(4)))
-		Eventually(ctx, func() any { return t.Witness.Runtime("delete", c.ID) }).WithTimeout(happensIn).ShouldNot(BeEmpty())
+		Eventually(ctx, func() any { return t.Witness.Runtime("delete", c.ID) }).WithTimeout(happensIn()).ShouldNot(BeEmpty())
 	})
 
 	// CONTAINER_CREATED, CONTAINER_RUNNING, CONTAINER_EXITED (cri-api v1,
@@ -133,7 +133,7 @@ var _ = Describe("StartContainer that fails", func() {
 		Expect(st.GetExitCode()).To(Equal(int32(128)))
 		Expect(st.GetStartedAt()).To(BeNumerically(">=", begin), "started_at")
 		Expect(st.GetFinishedAt()).To(BeNumerically(">=", st.GetStartedAt()), "finished_at")
-		Eventually(ctx, c.Processes).WithTimeout(happensIn).Should(BeEmpty())
+		Eventually(ctx, c.Processes).WithTimeout(happensIn()).Should(BeEmpty())
 		t.ExpectCode(c.Start(ctx), codes.FailedPrecondition)
 		Expect(c.Stop(ctx, 10)).To(Succeed())
 		Expect(c.Status(ctx).GetReason()).To(Equal("StartError"), "reason after a stop")

@@ -120,7 +120,7 @@ var _ = Describe("A container that has exited", func() {
 		Expect(c.Listed(ctx).GetState()).To(Equal(stateExited), "in the list")
 	})
 
-	It("is EXITED when it was killed before its start", target.Covers("container.exited.running"), containerLimit, func(ctx SpecContext) {
+	It("is EXITED when it was killed before its start", target.Needs(target.FeatureHostNamespaces), target.Covers("container.exited.running"), containerLimit, func(ctx SpecContext) {
 		c := target.Current().Pod(ctx).Create(ctx)
 		Expect(syscall.Kill(c.Init().PID, syscall.SIGKILL)).To(Succeed())
 		awaitState(ctx, c, stateExited)
@@ -152,7 +152,7 @@ var _ = Describe("A container that has exited", func() {
 		})
 	}
 
-	It("says how when it was killed from outside", target.Covers("container.status.exit"), containerLimit, func(ctx SpecContext) {
+	It("says how when it was killed from outside", target.Needs(target.FeatureHostNamespaces), target.Covers("container.status.exit"), containerLimit, func(ctx SpecContext) {
 		begin := time.Now().UnixNano()
 		c := target.Current().Running(ctx)
 		Expect(syscall.Kill(c.Init().PID, syscall.SIGKILL)).To(Succeed())

@@ -39,7 +39,7 @@ var _ = Describe("StopContainer", func() {
 			awaitLog(ctx, c, "ready")
 			Expect(c.Stop(ctx, timeout)).To(Succeed())
 			Expect(c.State(ctx)).To(Equal(runtimeapi.ContainerState_CONTAINER_EXITED))
-			Eventually(ctx, c.Processes).WithTimeout(happensIn).Should(BeEmpty())
+			Eventually(ctx, c.Processes).WithTimeout(happensIn()).Should(BeEmpty())
 		}
 	})
 

@@ -70,7 +70,7 @@ func expectLimits(ctx context.Context, c *target.Container, want limitsOf) {
 // synchronously. If runtime fails to transactionally update the requested
 // resources, an error is returned." (cri-api v1)
 var _ = Describe("UpdateContainerResources", func() {
-	It("changes the limits of a running container", target.Covers("container.update.running", "container.update.everywhere"), containerLimit, func(ctx SpecContext) {
+	It("changes the limits of a running container", target.Needs(target.FeatureHostCgroups), target.Covers("container.update.running", "container.update.everywhere"), containerLimit, func(ctx SpecContext) {
 		c := target.Current().Pod(ctx).Run(ctx, target.Resources(someLimits()))
 		Expect(c.Update(ctx, otherLimits())).To(Succeed())
 		got := readLimits(ctx, c)
@@ -91,7 +91,7 @@ var _ = Describe("UpdateContainerResources", func() {
 		Expect(c.Output(ctx, "echo", "alive")).To(Equal("alive"))
 	})
 
-	It("changes one limit and no other", target.Covers("container.update.everywhere"), containerLimit, func(ctx SpecContext) {
+	It("changes one limit and no other", target.Needs(target.FeatureHostCgroups), target.Covers("container.update.everywhere"), containerLimit, func(ctx SpecContext) {
 		c := target.Current().Pod(ctx).Run(ctx, target.Resources(someLimits()))
 		want := readLimits(ctx, c)
 		Expect(c.Update(ctx, &runtimeapi.LinuxContainerResources{CpuQuota: 20_000})).To(Succeed())
@@ -101,14 +101,14 @@ var _ = Describe("UpdateContainerResources", func() {
 		expectLimits(ctx, c, want)
 	})
 
-	It("lifts limits", target.Covers("container.update.everywhere"), containerLimit, func(ctx SpecContext) {
+	It("lifts limits", target.Needs(target.FeatureHostCgroups), target.Covers("container.update.everywhere"), containerLimit, func(ctx SpecContext) {
 		c := target.Current().Pod(ctx).Run(ctx, target.Resources(someLimits()))
 		Expect(c.Update(ctx, &runtimeapi.LinuxContainerResources{CpuQuota: -1, MemoryLimitInBytes: -1, MemorySwapLimitInBytes: -1})).To(Succeed())
 		got := c.Limits()
 		Expect([]int64{got.Quota, got.Memory, got.Swap}).To(HaveEach(int64(-1)))
 	})
 
-	It("changes the limits of a container that was never started", target.Covers("container.update.created"), containerLimit, func(ctx SpecContext) {
+	It("changes the limits of a container that was never started", target.Needs(target.FeatureHostCgroups), target.Covers("container.update.created"), containerLimit, func(ctx SpecContext) {
 		c := target.Current().Pod(ctx).Create(ctx, target.Resources(someLimits()))
 		Expect(c.Update(ctx, otherLimits())).To(Succeed())
 		Expect(c.State(ctx)).To(Equal(isCreated))
@@ -168,7 +168,7 @@ var _ = Describe("UpdateContainerResources", func() {
 		t := target.Current()
 		t.Need(target.FeatureHostProcesses)
 		c := t.Pod(ctx).Run(ctx, target.Shell("sleep 1000 & sleep 1001 & wait"), target.Resources(someLimits()))
-		Eventually(ctx, c.Processes).WithTimeout(happensIn).Should(HaveLen(3))
+		Eventually(ctx, c.Processes).WithTimeout(happensIn()).Should(HaveLen(3))
 		Expect(c.Update(ctx, &runtimeapi.LinuxContainerResources{OomScoreAdj: 800})).To(Succeed())
 		for _, p := range c.Processes() {
 			Expect(p.OOMScore()).To(Equal(800), "%s", p)
@@ -181,7 +181,7 @@ var _ = Describe("UpdateContainerResources", func() {
 
 // "transactionally": all limits or none.
 var _ = Describe("UpdateContainerResources that fails", func() {
-	It("leaves everything as it was when the kernel refuses one limit", target.Covers("container.update.all-or-none"), containerLimit, func(ctx SpecContext) {
+	It("leaves everything as it was when the kernel refuses one limit", target.Needs(target.FeatureHostCgroups), target.Covers("container.update.all-or-none"), containerLimit, func(ctx SpecContext) {
 		c := target.Current().Pod(ctx).Run(ctx, target.Resources(someLimits()))
 		before := readLimits(ctx, c)
 		update := otherLimits()
@@ -192,7 +192,7 @@ var _ = Describe("UpdateContainerResources that fails", func() {
 		Expect(c.Limits().Memory).To(BeEquivalentTo(80 << 20))
 	})
 
-	It("leaves everything as it was when the runtime fails behind its work", target.Covers("container.update.all-or-none"), containerLimit, func(ctx SpecContext) {
+	It("leaves everything as it was when the runtime fails behind its work", target.Needs(target.FeatureHostCgroups), target.Covers("container.update.all-or-none"), containerLimit, func(ctx SpecContext) {
 		t := target.Current()
 		for _, r := range []*runtimeapi.LinuxContainerResources{someLimits(), {}} {
 			c := t.Pod(ctx).Run(ctx, target.Resources(r))
@@ -206,7 +206,7 @@ var _ = Describe("UpdateContainerResources that fails", func() {
 		}
 	})
 
-	It("leaves everything as it was when the daemon dies in it", target.Covers("container.update.all-or-none"), restartLimit, func(ctx SpecContext) {
+	It("leaves everything as it was when the daemon dies in it", target.Needs(target.FeatureHostCgroups), target.Covers("container.update.all-or-none"), restartLimit, func(ctx SpecContext) {
 		t := target.Current()
 		for _, r := range []*runtimeapi.LinuxContainerResources{someLimits(), {}} {
 			c := t.Pod(ctx).Run(ctx, target.Resources(r))
@@ -215,7 +215,7 @@ var _ = Describe("UpdateContainerResources that fails", func() {
 			update := otherLimits()
 			update.OomScoreAdj = 0
 			call := begun(func() error { return c.Update(ctx, update) })
-			Eventually(ctx, func() int64 { return c.Limits().Memory }).WithTimeout(happensIn).Should(BeEquivalentTo(80 << 20))
+			Eventually(ctx, func() int64 { return c.Limits().Memory }).WithTimeout(happensIn()).Should(BeEquivalentTo(80 << 20))
 			endDaemon(ctx, t, ends[1])
 			release()
 			_, _ = call.result(ctx)
@@ -290,7 +290,7 @@ var _ = Describe("Updates of one container", func() {
 
 var _ = Describe("Limits as updated", func() {
 	for _, sig := range ends {
-		It("are kept over a restart of the daemon after "+sig.String(), target.Covers("container.update.kept"), restartLimit, func(ctx SpecContext) {
+		It("are kept over a restart of the daemon after "+sig.String(), target.Needs(target.FeatureHostCgroups), target.Covers("container.update.kept"), restartLimit, func(ctx SpecContext) {
 			t := target.Current()
 			c := t.Pod(ctx).Run(ctx, target.Resources(someLimits()))
 			Expect(c.Update(ctx, otherLimits())).To(Succeed())

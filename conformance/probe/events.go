@@ -45,7 +45,7 @@ func expectTold(ctx context.Context, events *target.Events, names map[string]str
 		}
 		return all
 	}
-	Eventually(ctx, func() int { return len(short()) }).WithTimeout(happensIn).WithPolling(2*time.Millisecond).
+	Eventually(ctx, func() int { return len(short()) }).WithTimeout(happensIn()).WithPolling(2*time.Millisecond).
 		Should(BeNumerically(">=", len(want)), "events; there are %v", short)
 	Consistently(ctx, short).WithTimeout(20*time.Millisecond).Should(Equal(want), "events")
 	return events.All()
@@ -104,14 +104,15 @@ var _ = Describe("GetContainerEvents", target.Covers("events.containers", "event
 		Expect(all[5].GetContainersStatuses()).To(BeEmpty(), "of a container that is gone")
 	})
 
-	It("tells the end of a container that nobody has asked for", eventsLimit, func(ctx SpecContext) {
+	It("tells the end of a container that nobody has asked for", target.Needs(target.FeatureHostNamespaces), eventsLimit, func(ctx SpecContext) {
 		t := target.Current()
 		p := t.Pod(ctx)
 		events := t.Events(ctx)
-		exits, killed := p.Run(ctx, target.Shell("exit 7")), p.Create(ctx)
-		names := map[string]string{exits.ID: "exits", killed.ID: "killed"}
-		expectTold(ctx, events, names, "exits CREATED", "exits STARTED", "exits STOPPED", "killed CREATED")
-		Expect(killed.Start(ctx)).To(Succeed())
+		exits := p.Run(ctx, target.Shell("exit 7"))
+		names := map[string]string{exits.ID: "exits"}
+		expectTold(ctx, events, names, "exits CREATED", "exits STARTED", "exits STOPPED")
+		killed := p.Run(ctx)
+		names[killed.ID] = "killed"
 		killProcesses(ctx, t, killed.Init())
 		all := expectTold(ctx, events, names, "exits CREATED", "exits STARTED", "exits STOPPED", "killed CREATED", "killed STARTED", "killed STOPPED")
 		codes := map[string]int32{}
@@ -152,7 +153,7 @@ var _ = Describe("GetContainerEvents", target.Covers("events.containers", "event
 
 		removed := t.Events(ctx)
 		Expect(q.Remove(ctx)).To(Succeed())
-		Eventually(ctx, func() int { return len(removed.All()) }).WithTimeout(happensIn).Should(BeNumerically(">=", 6))
+		Eventually(ctx, func() int { return len(removed.All()) }).WithTimeout(happensIn()).Should(BeNumerically(">=", 6))
 		got := map[string][]string{}
 		var order []string
 		for _, e := range removed.All() {
@@ -165,7 +166,7 @@ var _ = Describe("GetContainerEvents", target.Covers("events.containers", "event
 		Expect(order[4:]).To(Equal([]string{"q", "q"}), "the sandbox comes last")
 	})
 
-	It("goes on after a restart, with what happens from then on", target.Covers("events.subscribe"), restartLimit, func(ctx SpecContext) {
+	It("goes on after a restart, with what happens from then on", target.Needs(target.FeatureHostNamespaces), target.Covers("events.subscribe"), restartLimit, func(ctx SpecContext) {
 		t := target.Current()
 		p := t.Pod(ctx)
 		a, b := p.Run(ctx), p.Run(ctx)
@@ -235,7 +236,7 @@ var _ = Describe("A subscriber of events", func() {
 		}
 		expectTold(ctx, other, names, want...)
 		late := target.Follow(slow)
-		Eventually(ctx, late.Done()).WithTimeout(happensIn).Should(BeClosed(), "the end of the stream")
+		Eventually(ctx, late.Done()).WithTimeout(happensIn()).Should(BeClosed(), "the end of the stream")
 		t.ExpectCode(late.Err(), codes.DataLoss)
 		t.ExpectRule(late.Err(), "events.missed")
 		Expect(len(late.All())).To(BeNumerically("<", 4), "events before the gap")
@@ -251,7 +252,7 @@ var _ = Describe("A subscriber of events", func() {
 		events := t.Events(ctx)
 		end := terminated(ctx, t, syscall.SIGTERM)
 		expectExit(ctx, end, atOnce)
-		Eventually(ctx, events.Done()).WithTimeout(happensIn).Should(BeClosed(), "the end of the stream")
+		Eventually(ctx, events.Done()).WithTimeout(happensIn()).Should(BeClosed(), "the end of the stream")
 		t.ExpectCode(events.Err(), codes.Unavailable)
 		t.ExpectRule(events.Err(), "events.shutdown")
 	})

@@ -205,7 +205,7 @@ var _ = Describe("A daemon whose disk is full", func() {
 		_, err := pullRef(ctx, t, t.DefaultImage())
 		Expect(err).To(MatchError(ContainSubstring("no space left on device")), "PullImage")
 		Expect(imageOf(ctx, t, t.DefaultImage())).To(BeNil(), "ImageStatus")
-		Eventually(ctx, d.free).WithTimeout(happensIn).Should(BeNumerically(">", free-aLittle), "free bytes after the pull")
+		Eventually(ctx, d.free).WithTimeout(happensIn()).Should(BeNumerically(">", free-aLittle), "free bytes after the pull")
 		Expect(os.Remove(d.filler)).To(Succeed())
 		pulled(ctx, t, t.DefaultImage())
 		expectUsable(ctx, t.Pod(ctx))

@@ -148,7 +148,7 @@ var _ = Describe("PullImage by several callers at a time", target.Covers("image.
 		leaving, leave := context.WithCancel(ctx)
 		defer leave()
 		first := beginAside(func() (string, error) { return pullRef(leaving, t, ref.Tagged) })
-		Eventually(ctx, func() []string { blobs, _ := asked(); return blobs }).WithTimeout(happensIn).ShouldNot(BeEmpty(), "blobs asked for")
+		Eventually(ctx, func() []string { blobs, _ := asked(); return blobs }).WithTimeout(happensIn()).ShouldNot(BeEmpty(), "blobs asked for")
 		var others []*aside[string]
 		for range 4 {
 			others = append(others, beginAside(func() (string, error) { return pullRef(ctx, t, ref.Tagged) }))
@@ -178,7 +178,7 @@ var _ = Describe("PullImage by several callers at a time", target.Covers("image.
 		defer leave()
 		counts := t.Registry.Counts()
 		call := beginAside(func() (string, error) { return pullRef(leaving, t, t.Ref(images.ID3).Tagged) })
-		Eventually(ctx, t.Registry.Counts).WithTimeout(happensIn).ShouldNot(Equal(counts), "blobs asked for")
+		Eventually(ctx, t.Registry.Counts).WithTimeout(happensIn()).ShouldNot(Equal(counts), "blobs asked for")
 		leave()
 		_, err := call.result(ctx)
 		t.ExpectCode(err, codes.Canceled)

@@ -77,16 +77,16 @@ var _ = Describe("A pull in flight", target.Covers("image.pull.progress"), func(
 		t.Registry.Slow(4 << 10)
 		call := beginAside(func() (string, error) { return pullRef(leaving, t, ref.Tagged) })
 		shown := func() []pullShown { return pullsShown(ctx, t) }
-		Eventually(ctx, shown).WithTimeout(happensIn).Should(ConsistOf(And(
+		Eventually(ctx, shown).WithTimeout(happensIn()).Should(ConsistOf(And(
 			HaveField("Image", ref.Tagged), HaveField("Bytes", BeNumerically(">", 8<<10)), HaveField("TotalBytes", BeNumerically(">", 2<<20)))))
 		was := shown()[0]
 		Expect(time.ParseDuration(was.Age)).To(BeNumerically(">", 0), "age")
 		Expect(was.Bytes).To(BeNumerically("<", 2<<20), "bytes, while it is slow")
-		Eventually(ctx, func() uint64 { return shown()[0].Bytes }).WithTimeout(happensIn).Should(BeNumerically(">", was.Bytes), "bytes, a moment later")
+		Eventually(ctx, func() uint64 { return shown()[0].Bytes }).WithTimeout(happensIn()).Should(BeNumerically(">", was.Bytes), "bytes, a moment later")
 		leave()
 		_, err = call.result(ctx)
 		Expect(err).To(HaveOccurred())
-		Eventually(ctx, shown).WithTimeout(happensIn).Should(BeEmpty(), "pulls after")
+		Eventually(ctx, shown).WithTimeout(happensIn()).Should(BeEmpty(), "pulls after")
 	})
 })
 
@@ -110,7 +110,7 @@ var _ = Describe("The layers of one pull", target.Covers("image.pull.parallel"),
 			leaving, leave := context.WithCancel(ctx)
 			defer leave()
 			call := beginAside(func() (string, error) { return pullRef(leaving, t, ref.Tagged) })
-			Eventually(ctx, asked).WithTimeout(happensIn).Should(Equal(want), "layers asked for")
+			Eventually(ctx, asked).WithTimeout(happensIn()).Should(Equal(want), "layers asked for")
 			Consistently(ctx, asked).WithTimeout(200*time.Millisecond).Should(Equal(want), "layers asked for")
 			leave()
 			_, err = call.result(ctx)

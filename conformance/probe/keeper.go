@@ -73,7 +73,7 @@ var _ = Describe("The keeper of a container", func() {
 		t.Need(target.FeatureRestart)
 		c := t.Pod(ctx).Run(ctx, target.Shell("sleep 0.7; exit 9"))
 		Expect(t.KillDaemon(ctx)).To(Succeed())
-		Eventually(ctx, func() []target.Process { return keepers(c) }).WithTimeout(happensIn).Should(BeEmpty(), "after the container's end")
+		Eventually(ctx, func() []target.Process { return keepers(c) }).WithTimeout(happensIn()).Should(BeEmpty(), "after the container's end")
 		startDaemon(ctx, t)
 		Expect(c.Status(ctx)).To(And(HaveField("State", isExited), HaveField("ExitCode", int32(9))))
 	})
@@ -81,8 +81,8 @@ var _ = Describe("The keeper of a container", func() {
 	It("goes with a container that was never started", target.Covers("keeper.unstarted"), keeperLimit, func(ctx SpecContext) {
 		c := kept().Pod(ctx).Create(ctx)
 		Expect(c.Pod.Run(ctx).Output(ctx, "echo", "alive")).To(Equal("alive"))
-		Eventually(ctx, func() []target.Process { return keepers(c) }).WithTimeout(happensIn).Should(HaveLen(1), "a keeper at rest")
-		Eventually(ctx, func() []target.Process { return asking(c) }).WithTimeout(happensIn).Should(BeEmpty(), "what a keeper asks of its runtime")
+		Eventually(ctx, func() []target.Process { return keepers(c) }).WithTimeout(happensIn()).Should(HaveLen(1), "a keeper at rest")
+		Eventually(ctx, func() []target.Process { return asking(c) }).WithTimeout(happensIn()).Should(BeEmpty(), "what a keeper asks of its runtime")
 		Expect(c.Remove(ctx)).To(Succeed())
 		Expect(keepers(c)).To(BeEmpty())
 	})
@@ -96,7 +96,7 @@ var _ = Describe("The keeper of a container", func() {
 			Expect(syscall.Kill(p.PID, syscall.SIGKILL)).To(Succeed())
 		}
 		awaitState(ctx, c, isExited)
-		Eventually(ctx, func() []target.Process { return c.T.Mentioning(c.ID) }).WithTimeout(2*happensIn).Should(BeEmpty(), "what runs for the container")
+		Eventually(ctx, func() []target.Process { return c.T.Mentioning(c.ID) }).WithTimeout(2*happensIn()).Should(BeEmpty(), "what runs for the container")
 		Expect(other.Output(ctx, "echo", "alive")).To(Equal("alive"))
 		Expect(c.Remove(ctx)).To(Succeed())
 	})

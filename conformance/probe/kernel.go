@@ -140,26 +140,24 @@ var _ = Describe("The network of a pod on a VM runtime", func() {
 		}
 	})
 
-	It("has the addresses and routes of CNI", target.Covers("kernel.addresses"), kernelLimit, func(ctx SpecContext) {
+	It("has the addresses, routes and link of CNI, and no others", target.Covers("kernel.addresses"), kernelLimit, func(ctx SpecContext) {
 		t := ownKernel()
+		t.Need(target.FeatureWitness)
 		pod := t.Pod(ctx)
 		c := pod.Run(ctx)
-		st := pod.Status(ctx).GetNetwork()
+		attached := t.Witness.Network("ADD", pod.ID)[0].Network
 		shown := c.Output(ctx, "ip", "addr", "show", "eth0")
-		Expect(shown).To(ContainSubstring("inet " + st.GetIp() + "/"))
-		for _, more := range st.GetAdditionalIps() {
-			Expect(shown).To(ContainSubstring("inet6 " + more.GetIp() + "/"))
-		}
-		var mac string
-		inNetns(pinnedNetns(t, pod), func() error {
-			link, err := netlink.LinkByName("eth0")
-			if err == nil {
-				mac = link.Attrs().HardwareAddr.String()
-			}
+		Expect(global(shown)).To(ConsistOf(attached.PrevIPs), "addresses")
+		var link netlink.Link
+		inNetns(pinnedNetns(t, pod), func() (err error) {
+			link, err = netlink.LinkByName("eth0")
 			return err
 		})
-		Expect(shown).To(ContainSubstring("link/ether " + mac))
-		Expect(c.Output(ctx, "ip", "route")).To(MatchRegexp(`(?m)^default via ` + regexp.QuoteMeta(t.Var("GATEWAY"))))
+		Expect(shown).To(ContainSubstring("link/ether " + link.Attrs().HardwareAddr.String()))
+		Expect(shown).To(ContainSubstring(fmt.Sprintf(" mtu %d ", link.Attrs().MTU)))
+		Expect(link.Attrs().MTU).NotTo(Equal(1500), "the default of any kernel tells nothing")
+		Expect(slices.Concat(gatewayRoutes(c.Output(ctx, "ip", "route"), "0.0.0.0/0"), gatewayRoutes(c.Output(ctx, "ip", "-6", "route"), "::/0"))).
+			To(ConsistOf(attached.PrevRoutes), "routes")
 	})
 
 	It("is given up although interfaces are left in the namespace and addresses taken off it", target.Covers("kernel.cni-del"), kernelLimit, func(ctx SpecContext) {
@@ -191,6 +189,25 @@ var _ = Describe("The network of a pod on a VM runtime", func() {
 		Expect(pod.Remove(ctx)).To(Succeed())
 	})
 })
+
+// global are the addresses that ip(8) shows, CIDR, without link-local ones.
+func global(shown string) (all []string) {
+	for _, m := range regexp.MustCompile(`inet6? (\S+)`).FindAllStringSubmatch(shown, -1) {
+		if !strings.HasPrefix(m[1], "fe80:") {
+			all = append(all, m[1])
+		}
+	}
+	return all
+}
+
+// gatewayRoutes are the routes through a gateway that ip(8) shows, as in
+// "198.51.100.0/24 via 10.0.0.1".
+func gatewayRoutes(shown, all string) (routes []string) {
+	for _, m := range regexp.MustCompile(`(?m)^(\S+ via \S+)`).FindAllString(shown, -1) {
+		routes = append(routes, strings.Replace(m, "default", all, 1))
+	}
+	return routes
+}
 
 // inNetns does something inside a network namespace.
 func inNetns(netns string, do func() error) {

@@ -182,7 +182,7 @@ var _ = Describe("ListPodSandboxMetrics", func() {
 
 	// "Timestamp should be 0 if the metric was gathered live. If it was cached, the
 	// Timestamp should reflect the time in nanoseconds it was collected." (cri-api v1)
-	It("has the values of the kernel", target.Covers("metrics.values"), containerLimit, func(ctx SpecContext) {
+	It("has the values of the kernel", target.Needs(target.FeatureHostCgroups), target.Covers("metrics.values"), containerLimit, func(ctx SpecContext) {
 		t := target.Current()
 		known := descriptors(ctx, t)
 		pod := t.Pod(ctx)
@@ -190,7 +190,7 @@ var _ = Describe("ListPodSandboxMetrics", func() {
 			c.Linux.Resources = &runtimeapi.LinuxContainerResources{CpuPeriod: 50000, CpuQuota: 100000, CpuShares: 512, MemoryLimitInBytes: 64 * mib}
 		}))
 		started := time.Unix(0, c.Status(ctx).GetStartedAt())
-		Eventually(ctx, func() uint64 { return cpuTime(t, c.ID).now() }).WithTimeout(2 * happensIn).Should(BeNumerically(">", time.Second))
+		Eventually(ctx, func() uint64 { return cpuTime(t, c.ID).now() }).WithTimeout(2 * happensIn()).Should(BeNumerically(">", time.Second))
 		sendTo(pod.Status(ctx).GetNetwork().GetIp())
 		began := time.Now()
 		fresh(ctx, c)

@@ -160,12 +160,12 @@ var _ = Describe("The service manager", func() {
 		t.Need(target.FeatureOperations)
 		m := listenNotify(t)
 		Expect(t.Reconfigure(ctx, map[string]string{"NOTIFY_SOCKET": m.path})).To(Succeed())
-		Expect(m.next(happensIn)).To(Equal("READY=1"))
+		Expect(m.next(happensIn())).To(Equal("READY=1"))
 		Expect(t.TellDaemon(syscall.SIGHUP)).To(Succeed())
-		Expect(m.next(happensIn)).To(MatchRegexp(`^RELOADING=1\nMONOTONIC_USEC=\d+`))
-		Expect(m.next(happensIn)).To(Equal("READY=1"))
+		Expect(m.next(happensIn())).To(MatchRegexp(`^RELOADING=1\nMONOTONIC_USEC=\d+`))
+		Expect(m.next(happensIn())).To(Equal("READY=1"))
 		Expect(t.StopDaemon(ctx)).To(Succeed())
-		Expect(m.next(happensIn)).To(Equal("STOPPING=1"))
+		Expect(m.next(happensIn())).To(Equal("STOPPING=1"))
 		startDaemon(ctx, t)
 	})
 
@@ -174,7 +174,7 @@ var _ = Describe("The service manager", func() {
 		t.Need(target.FeatureOperations)
 		m := listenNotify(t)
 		Expect(t.Reconfigure(ctx, map[string]string{"NOTIFY_SOCKET": m.path, "WATCHDOG_USEC": "2000000"})).To(Succeed())
-		Expect(m.next(happensIn)).To(Equal("READY=1"))
+		Expect(m.next(happensIn())).To(Equal("READY=1"))
 		for range 2 {
 			Expect(m.next(1500 * time.Millisecond)).To(Equal("WATCHDOG=1"))
 		}
@@ -185,8 +185,8 @@ var _ = Describe("The service manager", func() {
 		t.Need(target.FeatureOperations)
 		m := listenNotify(t)
 		Expect(t.Reconfigure(ctx, map[string]string{"NOTIFY_SOCKET": m.path, "WATCHDOG_USEC": "500000"})).To(Succeed())
-		Expect(m.next(happensIn)).To(Equal("READY=1"))
-		Expect(m.next(happensIn)).To(Equal("WATCHDOG=1"))
+		Expect(m.next(happensIn())).To(Equal("READY=1"))
+		Expect(m.next(happensIn())).To(Equal("WATCHDOG=1"))
 		// The socket's file leads elsewhere: nobody answers there.
 		aside := t.Var("LISTEN") + ".aside"
 		Expect(os.Rename(t.Var("LISTEN"), aside)).To(Succeed())
@@ -195,7 +195,7 @@ var _ = Describe("The service manager", func() {
 		quiet := m.next(time.Second)
 		Expect(back()).To(Succeed())
 		Expect(quiet).To(BeEmpty())
-		Expect(m.next(happensIn)).To(Equal("WATCHDOG=1"))
+		Expect(m.next(happensIn())).To(Equal("WATCHDOG=1"))
 	})
 })
 
@@ -222,7 +222,7 @@ var _ = Describe("A daemon whose configuration changes", func() {
 		Expect(t.Reconfigure(ctx, map[string]string{"LOG_LEVEL": "info"})).To(Succeed())
 		Expect(debugs(ctx, t)).To(BeFalse())
 		dropIn(t, "log_level = 'debug'\n")
-		Eventually(ctx, func() bool { return debugs(ctx, t) }).WithTimeout(happensIn).Should(BeTrue(), "debug messages after a file has come")
+		Eventually(ctx, func() bool { return debugs(ctx, t) }).WithTimeout(happensIn()).Should(BeTrue(), "debug messages after a file has come")
 	})
 
 	It("stays as it is if the configuration is bad", target.Covers("operation.reload-bad"), restartLimit, func(ctx SpecContext) {
@@ -231,7 +231,7 @@ var _ = Describe("A daemon whose configuration changes", func() {
 		Expect(t.Reconfigure(ctx, map[string]string{"LOG_LEVEL": "info"})).To(Succeed())
 		dropIn(t, "log_level = 'debug'\nnonsense = 1\n")
 		Expect(t.TellDaemon(syscall.SIGHUP)).To(Succeed())
-		Eventually(ctx, t.LogTail).WithTimeout(happensIn).Should(MatchRegexp(`level=ERROR.*20-probe.toml:2.*nonsense`))
+		Eventually(ctx, t.LogTail).WithTimeout(happensIn()).Should(MatchRegexp(`level=ERROR.*20-probe.toml:2.*nonsense`))
 		Expect(debugs(ctx, t)).To(BeFalse())
 	})
 })

@@ -79,7 +79,7 @@ var _ = Describe("A daemon that starts again", func() {
 			Expect(c.Status(ctx).GetExitCode()).To(Equal(int32(9)))
 		})
 
-		It("has the exit of a container that ended meanwhile"+when, target.Covers("recover.container.exited"), restartLimit, func(ctx SpecContext) {
+		It("has the exit of a container that ended meanwhile"+when, target.Needs(target.FeatureHostNamespaces), target.Covers("recover.container.exited"), restartLimit, func(ctx SpecContext) {
 			t := target.Current()
 			p := t.Pod(ctx)
 			c := p.Run(ctx, target.Shell(`trap 'echo last words; exit 7' TERM; echo ready; sleep 2000 & wait $!`))
@@ -94,7 +94,7 @@ var _ = Describe("A daemon that starts again", func() {
 				Expect(unix.Kill(init.PID, unix.SIGTERM)).To(Succeed())
 			}
 			for _, x := range []*target.Container{c, done} {
-				Eventually(ctx, func() []target.Process { return monitorsOf(t, x.ID) }).WithTimeout(happensIn).Should(BeEmpty(), "monitor")
+				Eventually(ctx, func() []target.Process { return monitorsOf(t, x.ID) }).WithTimeout(happensIn()).Should(BeEmpty(), "monitor")
 			}
 			to := time.Now().UnixNano()
 			startDaemon(ctx, t)
@@ -138,7 +138,7 @@ func expectUnchanged(got, want proto.Message) {
 // container that can't be found is Terminated with exit code 137 and that
 // reason; own: a runtime that has lost an exit says so, with code 255)
 var _ = Describe("A container whose exit nobody saw", func() {
-	It("is EXITED with 255 and ContainerStatusUnknown", target.Covers("recover.container.lost"), restartLimit, func(ctx SpecContext) {
+	It("is EXITED with 255 and ContainerStatusUnknown", target.Needs(target.FeatureHostNamespaces), target.Covers("recover.container.lost"), restartLimit, func(ctx SpecContext) {
 		t := target.Current()
 		p := t.Pod(ctx)
 		c := p.Run(ctx)
@@ -217,7 +217,7 @@ var _ = Describe("A sandbox that has lost a part", func() {
 		t := target.Current()
 		p := t.Pod(ctx, target.SharedPID())
 		killProcesses(ctx, t, p.Processes()[0])
-		Eventually(ctx, func() runtimeapi.PodSandboxState { return p.Status(ctx).GetState() }).WithTimeout(happensIn).Should(Equal(podNotReady))
+		Eventually(ctx, func() runtimeapi.PodSandboxState { return p.Status(ctx).GetState() }).WithTimeout(happensIn()).Should(Equal(podNotReady))
 		crash(ctx, t)
 		Expect(p.Status(ctx).GetState()).To(Equal(podNotReady))
 		Expect(p.Remove(ctx)).To(Succeed())

@@ -35,7 +35,7 @@ var _ = Describe("A sandbox after kill -9", func() {
 		release := stallRuntimeOnce(t, "create", "", witness.StallAfter)
 		begun(func() error { _, err := t.RunPod(ctx, proto.CloneOf(req)); return err })
 		id := awaitStruck(ctx, t, witness.OCI, "create").Container
-		Eventually(ctx, func() []target.Process { return t.ProcessesOf(id) }).WithTimeout(happensIn).ShouldNot(BeEmpty(), "infra process")
+		Eventually(ctx, func() []target.Process { return t.ProcessesOf(id) }).WithTimeout(happensIn()).ShouldNot(BeEmpty(), "infra process")
 		crash(ctx, t)
 		release()
 		t.ExpectNothingLeft(ctx, before)
@@ -131,7 +131,7 @@ var _ = Describe("A container after kill -9", func() {
 		})
 	}
 
-	It("is CREATED if its start had not come to the runtime, and stays so", target.Covers("recover.container.in-doubt"), restartLimit, func(ctx SpecContext) {
+	It("is CREATED if its start had not come to the runtime, and stays so", target.Needs(target.FeatureHostNamespaces), target.Covers("recover.container.in-doubt"), restartLimit, func(ctx SpecContext) {
 		t := target.Current()
 		c := t.Pod(ctx).Create(ctx)
 		init := c.Init()
@@ -183,7 +183,7 @@ var _ = Describe("A container after kill -9", func() {
 		release := stallRuntimeOnce(t, "kill", c.ID, witness.StallAfter)
 		begun(func() error { return c.Stop(ctx, 0) })
 		awaitStruck(ctx, t, witness.OCI, "kill")
-		Eventually(ctx, func() []target.Process { return monitorsOf(t, c.ID) }).WithTimeout(happensIn).Should(BeEmpty(), "monitor")
+		Eventually(ctx, func() []target.Process { return monitorsOf(t, c.ID) }).WithTimeout(happensIn()).Should(BeEmpty(), "monitor")
 		crash(ctx, t)
 		release()
 		Expect(c.Status(ctx)).To(And(HaveField("State", isExited), HaveField("ExitCode", int32(137))))

@@ -85,7 +85,7 @@ func begun(call func() error) *aside[struct{}] { return beginCall(call) }
 func expectNoTrace(ctx context.Context, p *target.Pod) {
 	GinkgoHelper()
 	t := p.T
-	Eventually(ctx, p.Processes).WithTimeout(happensIn).Should(BeEmpty(), "processes")
+	Eventually(ctx, p.Processes).WithTimeout(happensIn()).Should(BeEmpty(), "processes")
 	Expect(t.Leases(p.ID)).To(BeEmpty(), "leases")
 	Expect(netnsOf(p)).To(BeEmpty(), "network namespace")
 	Expect(t.Mounts(p.ID)).To(BeEmpty(), "mounts")

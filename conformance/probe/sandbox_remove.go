@@ -33,7 +33,7 @@ var _ = Describe("RemovePodSandbox", func() {
 				Expect(t.Cgroups(c.ID)).To(BeEmpty())
 			}
 		})
-	It("removes a stopped sandbox, and one whose process has died", target.Covers("sandbox.remove.any"), podTime, func(ctx SpecContext) {
+	It("removes a stopped sandbox, and one whose process has died", target.Needs(target.FeatureHostNamespaces), target.Covers("sandbox.remove.any"), podTime, func(ctx SpecContext) {
 		t := target.Current()
 		stopped, dead := t.Pod(ctx), died(ctx, t)
 		Expect(stopped.Stop(ctx)).To(Succeed())

@@ -18,7 +18,7 @@ import (
 // not present, returns an error." (cri-api v1) The kubelet takes NotFound as
 // removed meanwhile; any other error fails the whole status read of the pod.
 var _ = Describe("PodSandboxStatus", func() {
-	It("answers for a sandbox that is READY, NOTREADY and stopped", target.Covers("sandbox.status.present"), podTime, func(ctx SpecContext) {
+	It("answers for a sandbox that is READY, NOTREADY and stopped", target.Needs(target.FeatureHostNamespaces), target.Covers("sandbox.status.present"), podTime, func(ctx SpecContext) {
 		t := target.Current()
 		pod, dead := t.Pod(ctx), died(ctx, t)
 		status := pod.Status(ctx)

@@ -26,13 +26,14 @@ func capSet(numbers ...int) (set uint64) {
 // capabilities, of which none is inheritable or ambient.
 func expectHeld(ctx context.Context, c *target.Container, want uint64) {
 	GinkgoHelper()
+	first, inside := firstOf(ctx, c), insideOf(ctx, c)
 	for _, set := range []string{"CapBnd", "CapPrm", "CapEff"} {
-		Expect(firstCaps(ctx, c, set)).To(Equal(want), set)
-		Expect(insideCaps(ctx, c, set)).To(Equal(want), "%s of a command that is run in the container", set)
+		Expect(first.caps(set)).To(Equal(want), set)
+		Expect(inside.caps(set)).To(Equal(want), "%s of a command that is run in the container", set)
 	}
 	for _, set := range []string{"CapInh", "CapAmb"} {
-		Expect(firstCaps(ctx, c, set)).To(BeZero(), set)
-		Expect(insideCaps(ctx, c, set)).To(BeZero(), "%s of a command that is run in the container", set)
+		Expect(first.caps(set)).To(BeZero(), set)
+		Expect(inside.caps(set)).To(BeZero(), "%s of a command that is run in the container", set)
 	}
 }
 
@@ -63,7 +64,7 @@ var _ = Describe("The capabilities of a container", func() {
 		t := target.Current()
 		p := t.Pod(ctx)
 		all := ownCaps("CapBnd")
-		plain := firstCaps(ctx, p.Run(ctx), "CapBnd")
+		plain := firstOf(ctx, p.Run(ctx)).caps("CapBnd")
 		for _, c := range []struct {
 			add, drop []string
 			want      uint64
@@ -97,17 +98,18 @@ var _ = Describe("The capabilities of a container", func() {
 		t := target.Current()
 		want := capSet(capNetBindService, capNetAdmin)
 		c := t.Pod(ctx).Run(ctx, asUser(1000), withAmbient("NET_BIND_SERVICE", "CAP_NET_ADMIN"))
+		first, inside := firstOf(ctx, c), insideOf(ctx, c)
 		for _, set := range []string{"CapAmb", "CapInh", "CapPrm", "CapEff"} {
-			Expect(firstCaps(ctx, c, set)).To(Equal(want), set)
-			Expect(insideCaps(ctx, c, set)).To(Equal(want), "%s of a command that is run in the container", set)
+			Expect(first.caps(set)).To(Equal(want), set)
+			Expect(inside.caps(set)).To(Equal(want), "%s of a command that is run in the container", set)
 		}
 		c.Output(ctx, "sh", "-c", "ip addr add 127.0.0.9/32 dev lo")
 		dropped := t.Pod(ctx).Run(ctx, asUser(1000), confined(func(s *runtimeapi.LinuxContainerSecurityContext) {
 			s.Capabilities = &runtimeapi.Capability{AddAmbientCapabilities: []string{"KILL", "NET_ADMIN"}, DropCapabilities: []string{"KILL"}}
 		}))
-		Expect(firstCaps(ctx, dropped, "CapEff")).To(Equal(capSet(capNetAdmin)), "one that is dropped, too")
+		Expect(firstOf(ctx, dropped).caps("CapEff")).To(Equal(capSet(capNetAdmin)), "one that is dropped, too")
 		all := t.Pod(ctx).Run(ctx, asUser(1000), withAmbient("ALL"))
-		Expect(firstCaps(ctx, all, "CapEff")).To(Equal(ownCaps("CapBnd")), "ALL")
+		Expect(firstOf(ctx, all).caps("CapEff")).To(Equal(ownCaps("CapBnd")), "ALL")
 	})
 
 	// CVE-2022-24769: with an inheritable set that is not empty, a process that is
@@ -119,8 +121,8 @@ var _ = Describe("The capabilities of a container", func() {
 			p.Run(ctx), p.Run(ctx, asUser(1000)), p.Run(ctx, withCapabilities([]string{"NET_ADMIN"}, nil)),
 			p.Run(ctx, asUser(1000), withCapabilities([]string{"ALL"}, nil)),
 		} {
-			Expect(firstCaps(ctx, c, "CapInh")).To(BeZero())
-			Expect(insideCaps(ctx, c, "CapInh")).To(BeZero(), "of a command that is run in the container")
+			Expect(firstOf(ctx, c).caps("CapInh")).To(BeZero())
+			Expect(insideOf(ctx, c).caps("CapInh")).To(BeZero(), "of a command that is run in the container")
 		}
 	})
 })

@@ -182,7 +182,7 @@ var _ = Describe("A CDI device", func() {
 		fails(ctx, c, "touch", "/deep/cdi/new")
 		Expect(hooked).To(BeAnExistingFile())
 		if t.Has(target.FeatureHostNamespaces) {
-			Expect(strings.Fields(statusLine(c.Init().PID, "Groups"))).To(ContainElement("4242"))
+			Expect(strings.Fields(hostStatus(c.Init().PID).line("Groups"))).To(ContainElement("4242"))
 		}
 		Expect(c.Status(ctx).GetUser().GetLinux().GetSupplementalGroups()).To(ContainElement(BeEquivalentTo(4242)))
 		Expect(p.Run(ctx).Output(ctx, "env")).NotTo(ContainSubstring("CDI_"), "a container that asks for none")

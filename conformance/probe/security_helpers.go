@@ -15,42 +15,52 @@ import (
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
-// statusLine returns what /proc/PID/status says of a process under the name.
-func statusLine(pid int, name string) string {
+// A procStatus is /proc/PID/status of a process.
+type procStatus string
+
+// line is what it says under a name.
+func (s procStatus) line(name string) string {
+	GinkgoHelper()
+	for line := range strings.Lines(string(s)) {
+		if value, ok := strings.CutPrefix(line, name+":"); ok {
+			return strings.TrimSpace(value)
+		}
+	}
+	Fail("no " + name + " in /proc/PID/status")
+	return ""
+}
+
+// caps is a set of capabilities: CapEff, CapBnd, …
+func (s procStatus) caps(set string) uint64 {
+	GinkgoHelper()
+	bits, err := strconv.ParseUint(s.line(set), 16, 64)
+	Expect(err).NotTo(HaveOccurred())
+	return bits
+}
+
+// hostStatus is that of a process of the host.
+func hostStatus(pid int) procStatus {
 	GinkgoHelper()
 	target.Current().Need(target.FeatureHostProcesses)
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	Expect(err).NotTo(HaveOccurred())
-	return statusIn(string(data), name)
+	return procStatus(text)
 }
 
-// statusInside is statusLine of a command that is run in the container.
-func statusInside(ctx context.Context, c *target.Container, name string) string {
-	GinkgoHelper()
-	return statusIn(c.Output(ctx, "cat", "/proc/self/status"), name)
-}
-
-// firstStatus is statusLine of the container's first process, by the host, or
-// where that has no such process, by the container's own kernel.
-func firstStatus(ctx context.Context, c *target.Container, name string) string {
+// firstOf is that of the container's first process, by the host, or where that
+// has no such process, by the container's own kernel.
+func firstOf(ctx context.Context, c *target.Container) procStatus {
 	GinkgoHelper()
 	if c.T.Has(target.FeatureHostProcesses) {
-		return statusLine(c.Init().PID, name)
+		return hostStatus(c.Init().PID)
 	}
-	return statusIn(c.Output(ctx, "cat", "/proc/1/status"), name)
+	return procStatus(c.Output(ctx, "cat", "/proc/1/status"))
 }
 
-// firstCaps is a set of capabilities of the container's first process: CapEff,
-// CapBnd, …
-func firstCaps(ctx context.Context, c *target.Container, set string) uint64 {
+// insideOf is that of a command that is run in the container.
+func insideOf(ctx context.Context, c *target.Container) procStatus {
 	GinkgoHelper()
-	return caps(firstStatus(ctx, c, set))
-}
-
-// insideCaps is firstCaps of a command that is run in the container.
-func insideCaps(ctx context.Context, c *target.Container, set string) uint64 {
-	GinkgoHelper()
-	return caps(statusInside(ctx, c, set))
+	return procStatus(c.Output(ctx, "cat", "/proc/self/status"))
 }
 
 // ownCaps is a set of capabilities of the suite, which has the daemon's.
@@ -58,25 +68,7 @@ func ownCaps(set string) uint64 {
 	GinkgoHelper()
 	text, err := os.ReadFile("/proc/self/status")
 	Expect(err).NotTo(HaveOccurred())
-	return caps(statusIn(string(text), set))
-}
-
-func caps(digits string) uint64 {
-	GinkgoHelper()
-	set, err := strconv.ParseUint(digits, 16, 64)
-	Expect(err).NotTo(HaveOccurred())
-	return set
-}
-
-func statusIn(text, name string) string {
-	GinkgoHelper()
-	for line := range strings.Lines(text) {
-		if value, ok := strings.CutPrefix(line, name+":"); ok {
-			return strings.TrimSpace(value)
-		}
-	}
-	Fail("no " + name + " in /proc/PID/status")
-	return ""
+	return procStatus(text).caps(set)
 }
 
 // confined changes the security context of a container.

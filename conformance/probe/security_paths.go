@@ -30,8 +30,8 @@ var _ = Describe("The flag no_new_privs", func() {
 			want := map[bool]string{false: "0", true: "1"}[set]
 			flag := confined(func(s *runtimeapi.LinuxContainerSecurityContext) { s.NoNewPrivs = set })
 			for _, c := range []*target.Container{p.Run(ctx, flag), p.Run(ctx, flag, asUser(1000))} {
-				Expect(firstStatus(ctx, c, "NoNewPrivs")).To(Equal(want))
-				Expect(statusInside(ctx, c, "NoNewPrivs")).To(Equal(want), "a command that is run in the container")
+				Expect(firstOf(ctx, c).line("NoNewPrivs")).To(Equal(want))
+				Expect(insideOf(ctx, c).line("NoNewPrivs")).To(Equal(want), "a command that is run in the container")
 			}
 		}
 	})
@@ -42,8 +42,8 @@ var _ = Describe("The flag no_new_privs", func() {
 		t := target.Current()
 		t.Need(target.FeatureSeccomp)
 		c := t.Pod(ctx).Run(ctx, asUser(1000), withSeccomp(runtimeDefault()))
-		Expect(statusInside(ctx, c, "NoNewPrivs")).To(Equal("0"))
-		Expect(statusInside(ctx, c, "Seccomp")).To(Equal(filtered))
+		Expect(insideOf(ctx, c).line("NoNewPrivs")).To(Equal("0"))
+		Expect(insideOf(ctx, c).line("Seccomp")).To(Equal(filtered))
 	})
 })
 

@@ -83,7 +83,7 @@ var _ = Describe("A privileged container", func() {
 				sc.Seccomp, sc.Apparmor = profile, profile
 				sc.SelinuxOptions = &runtimeapi.SELinuxOption{Type: "no_such_t", Level: "s0"}
 			}))
-			Expect(statusLine(c.Init().PID, "Seccomp")).To(Equal("0"))
+			Expect(hostStatus(c.Init().PID).line("Seccomp")).To(Equal("0"))
 			Expect(c.Output(ctx, "grep", "Seccomp:", "/proc/self/status")).To(HaveSuffix("0"), "a command in it")
 		}
 	})

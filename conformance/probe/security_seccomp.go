@@ -92,12 +92,12 @@ var _ = Describe("The seccomp filter of a container", func() {
 		t.Need(target.FeatureHostNamespaces)
 		p := t.Pod(ctx)
 		able := p.Run(ctx, withSeccomp(runtimeDefault()), withCapabilities([]string{"SYS_CHROOT", "SYS_ADMIN"}, nil))
-		Expect(statusLine(able.Init().PID, "Seccomp")).To(Equal(filtered))
-		Expect(statusInside(ctx, able, "Seccomp")).To(Equal(filtered), "a command that is run in the container")
+		Expect(hostStatus(able.Init().PID).line("Seccomp")).To(Equal(filtered))
+		Expect(insideOf(ctx, able).line("Seccomp")).To(Equal(filtered), "a command that is run in the container")
 		Expect(failing(ctx, able, "chroot", "/missing", "true")).To(ContainSubstring(notThere), "a call that a capability is for")
 		Expect(failing(ctx, able, "swapon", "/etc/passwd")).To(ContainSubstring(notPermitted), "a call that nobody may make")
 		unable := p.Run(ctx, withSeccomp(runtimeDefault()), withCapabilities(nil, []string{"SYS_CHROOT"}))
-		Expect(statusLine(unable.Init().PID, "Seccomp")).To(Equal(filtered))
+		Expect(hostStatus(unable.Init().PID).line("Seccomp")).To(Equal(filtered))
 		Expect(failing(ctx, unable, "chroot", "/missing", "true")).To(ContainSubstring(notPermitted), "a call whose capability is missing")
 	})
 
@@ -107,7 +107,7 @@ var _ = Describe("The seccomp filter of a container", func() {
 		p := t.Pod(ctx)
 		path := securityFile("profile.json", denyMkdir)
 		c := p.Run(ctx, withSeccomp(localhost(path)))
-		Expect(statusInside(ctx, c, "Seccomp")).To(Equal(filtered))
+		Expect(insideOf(ctx, c).line("Seccomp")).To(Equal(filtered))
 		expectDenyMkdir(ctx, c)
 		Expect(failing(ctx, c, "rmdir", "/tmp/f")).NotTo(ContainSubstring(noSpace), "excluded by a capability")
 		Expect(failing(ctx, c, "ln", "-s", "x", "/tmp/y")).To(ContainSubstring(noSpace), "included by a capability")
@@ -137,8 +137,8 @@ var _ = Describe("The seccomp filter of a container", func() {
 		p := target.Current().Pod(ctx, confinedPod(func(s *runtimeapi.LinuxSandboxSecurityContext) { s.Seccomp = runtimeDefault() }))
 		for _, option := range []target.ContainerOption{withSeccomp(nil), withSeccomp(unconfined()), withOldSeccomp("unconfined")} {
 			c := p.Run(ctx, option)
-			Expect(statusInside(ctx, c, "Seccomp")).To(Equal(noFilter))
-			Expect(firstStatus(ctx, c, "Seccomp")).To(Equal(noFilter))
+			Expect(insideOf(ctx, c).line("Seccomp")).To(Equal(noFilter))
+			Expect(firstOf(ctx, c).line("Seccomp")).To(Equal(noFilter))
 		}
 	})
 
@@ -151,12 +151,12 @@ var _ = Describe("The seccomp filter of a container", func() {
 		path := securityFile("profile.json", denyMkdir)
 		for _, old := range []string{"runtime/default", "docker/default"} {
 			c := p.Run(ctx, withOldSeccomp(old), withCapabilities([]string{"SYS_ADMIN"}, nil))
-			Expect(statusInside(ctx, c, "Seccomp")).To(Equal(filtered), old)
+			Expect(insideOf(ctx, c).line("Seccomp")).To(Equal(filtered), old)
 			Expect(failing(ctx, c, "swapon", "/etc/passwd")).To(ContainSubstring(notPermitted), old)
 		}
 		expectDenyMkdir(ctx, p.Run(ctx, withOldSeccomp("localhost/"+path)))
 		both := p.Run(ctx, withOldSeccomp("localhost/"+path), withSeccomp(unconfined()))
-		Expect(statusInside(ctx, both, "Seccomp")).To(Equal(noFilter), "Unconfined and a path")
+		Expect(insideOf(ctx, both).line("Seccomp")).To(Equal(noFilter), "Unconfined and a path")
 		both = p.Run(ctx, withOldSeccomp("unconfined"), withSeccomp(localhost(path)))
 		expectDenyMkdir(ctx, both)
 	})
@@ -258,7 +258,7 @@ var _ = Describe("The seccomp filter of the infra process", func() {
 		} {
 			p := t.Pod(ctx, target.SharedPID(), c.option)
 			Expect(p.Processes()).To(HaveLen(1))
-			Expect(statusLine(p.Processes()[0].PID, "Seccomp")).To(Equal(c.want))
+			Expect(hostStatus(p.Processes()[0].PID).line("Seccomp")).To(Equal(c.want))
 		}
 	})
 
@@ -267,6 +267,6 @@ var _ = Describe("The seccomp filter of the infra process", func() {
 		t.Need(target.FeatureHostNamespaces, target.FeaturePrivileged)
 		p := t.Pod(ctx, target.SharedPID(), target.Privileged(), podSeccomp(runtimeDefault()))
 		Expect(p.Processes()).To(HaveLen(1))
-		Expect(statusLine(p.Processes()[0].PID, "Seccomp")).To(Equal(noFilter))
+		Expect(hostStatus(p.Processes()[0].PID).line("Seccomp")).To(Equal(noFilter))
 	})
 })

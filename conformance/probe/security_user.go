@@ -41,9 +41,10 @@ func expectIdentity(ctx SpecContext, c *target.Container, uid, gid int64, groups
 		}
 		return all
 	}
-	Expect(strings.Fields(firstStatus(ctx, c, "Uid"))).To(HaveEach(words(uid)[0]), "user")
-	Expect(strings.Fields(firstStatus(ctx, c, "Gid"))).To(HaveEach(words(gid)[0]), "group")
-	Expect(strings.Fields(firstStatus(ctx, c, "Groups"))).To(ConsistOf(words(groups...)), "groups of the first process")
+	first := firstOf(ctx, c)
+	Expect(strings.Fields(first.line("Uid"))).To(HaveEach(words(uid)[0]), "user")
+	Expect(strings.Fields(first.line("Gid"))).To(HaveEach(words(gid)[0]), "group")
+	Expect(strings.Fields(first.line("Groups"))).To(ConsistOf(words(groups...)), "groups of the first process")
 	Expect(strings.Fields(c.Output(ctx, "id", "-G"))).To(ConsistOf(words(groups...)), "groups of a command")
 	expectUserStatus(ctx, c, uid, gid, groups...)
 }

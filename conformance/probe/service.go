@@ -116,7 +116,7 @@ var _ = Describe("A network that can't be used", func() {
 			req := t.PodRequest()
 			before := t.Now(ctx)
 			restore := replaceNetwork(t, c.content)
-			Eventually(ctx, func() bool { return condition(ctx, t, "NetworkReady").GetStatus() }).WithTimeout(happensIn).WithPolling(5*time.Millisecond).
+			Eventually(ctx, func() bool { return condition(ctx, t, "NetworkReady").GetStatus() }).WithTimeout(happensIn()).WithPolling(5*time.Millisecond).
 				Should(BeFalse(), "NetworkReady of a daemon that runs on")
 			network := condition(ctx, t, "NetworkReady")
 			Expect(network.GetReason()).NotTo(BeEmpty(), "reason")
@@ -135,7 +135,7 @@ var _ = Describe("A network that can't be used", func() {
 			Expect(t.Leases(old.ID)).To(BeEmpty(), "its address")
 
 			restore()
-			Eventually(ctx, func() bool { return condition(ctx, t, "NetworkReady").GetStatus() }).WithTimeout(happensIn).WithPolling(5*time.Millisecond).
+			Eventually(ctx, func() bool { return condition(ctx, t, "NetworkReady").GetStatus() }).WithTimeout(happensIn()).WithPolling(5*time.Millisecond).
 				Should(BeTrue(), "NetworkReady after the repair")
 			_, err = t.RunPod(ctx, req)
 			Expect(err).NotTo(HaveOccurred(), "RunPodSandbox after the repair")
@@ -151,7 +151,7 @@ var _ = Describe("A network that can't be used", func() {
 		Expect(condition(ctx, t, "RuntimeReady").GetStatus()).To(BeTrue(), "RuntimeReady")
 		Expect(p.Status(ctx).GetState()).To(Equal(podReady), "a sandbox that has its network")
 		restore()
-		Eventually(ctx, func() bool { return condition(ctx, t, "NetworkReady").GetStatus() }).WithTimeout(happensIn).Should(BeTrue())
+		Eventually(ctx, func() bool { return condition(ctx, t, "NetworkReady").GetStatus() }).WithTimeout(happensIn()).Should(BeTrue())
 	})
 })
 

@@ -75,14 +75,14 @@ var _ = Describe("A daemon that is told to end", func() {
 		for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
 			expectExit(ctx, terminated(ctx, t, sig), atOnce)
 			before := countLines(c)
-			Eventually(ctx, func() int { return countLines(c) }).WithTimeout(happensIn).
+			Eventually(ctx, func() int { return countLines(c) }).WithTimeout(happensIn()).
 				Should(BeNumerically(">=", before+20), "lines of the log while no daemon runs")
 			startDaemon(ctx, t)
 			Expect(c.Birth(ctx)).To(Equal(born), "the container's process")
 		}
 		Expect(c.State(ctx)).To(Equal(isRunning))
 		before := countLines(c)
-		Eventually(ctx, func() int { return countLines(c) }).WithTimeout(happensIn).Should(BeNumerically(">", before), "lines after the restart")
+		Eventually(ctx, func() int { return countLines(c) }).WithTimeout(happensIn()).Should(BeNumerically(">", before), "lines after the restart")
 		Expect(c.Stop(ctx, 5)).To(Succeed())
 		expectEveryLine(c)
 	})
@@ -153,7 +153,7 @@ var _ = Describe("The storage of a daemon that ends", func() {
 		t.Need(target.FeatureHostNamespaces)
 		p := t.Pod(ctx)
 		over := ranOut(ctx, p, "exit 0")
-		Eventually(ctx, func() []target.LayerMount { return inUse(t) }).WithTimeout(happensIn).Should(BeEmpty(), "layers in use")
+		Eventually(ctx, func() []target.LayerMount { return inUse(t) }).WithTimeout(happensIn()).Should(BeEmpty(), "layers in use")
 		Expect(storageMounts(t)).NotTo(BeEmpty(), "the driver's own mount, while the daemon runs")
 		expectExit(ctx, terminated(ctx, t, syscall.SIGTERM), atOnce)
 		Expect(storageMounts(t)).To(BeEmpty(), "mounts of the storage")
@@ -291,7 +291,7 @@ var _ = Describe("A call during the shutdown", func() {
 		t.Registry.Set(registry.Hang)
 		seen := fmt.Sprint(t.Registry.Counts())
 		call := beginAside(func() (string, error) { return pullRef(ctx, t, ref.Tagged) })
-		Eventually(ctx, func() string { return fmt.Sprint(t.Registry.Counts()) }).WithTimeout(happensIn).ShouldNot(Equal(seen), "blobs asked for")
+		Eventually(ctx, func() string { return fmt.Sprint(t.Registry.Counts()) }).WithTimeout(happensIn()).ShouldNot(Equal(seen), "blobs asked for")
 		expectExit(ctx, terminated(ctx, t, syscall.SIGTERM), atOnce)
 		_, err := call.result(ctx)
 		t.ExpectCode(err, codes.Unavailable)

@@ -44,12 +44,12 @@ var _ = Describe("The files of a sampler", target.Covers("stats.open"), func() {
 		fresh(ctx, c)
 		Expect(heldOf(t, c.ID)).To(Equal(first), "the same files under the same numbers")
 		Expect(c.Stop(ctx, 0)).To(Succeed())
-		Eventually(ctx, func() map[string]string { return heldOf(t, c.ID) }).WithTimeout(happensIn).Should(BeEmpty(), "after the exit")
+		Eventually(ctx, func() map[string]string { return heldOf(t, c.ID) }).WithTimeout(happensIn()).Should(BeEmpty(), "after the exit")
 		c.Stats(ctx)
 		Expect(heldOf(t, c.ID)).To(BeEmpty(), "stats of an exited container")
 	})
 
-	It("are closed when the sandbox stops", containerLimit, func(ctx SpecContext) {
+	It("are closed when the sandbox stops", target.Needs(target.FeatureHostNamespaces), containerLimit, func(ctx SpecContext) {
 		t := target.Current()
 		cgroup, own := ownCgroup(t)
 		before := heldSockets(t)
@@ -61,8 +61,8 @@ var _ = Describe("The files of a sampler", target.Covers("stats.open"), func() {
 		pid := c.Init().PID
 		inode := t.NamespaceOf(pid, "net")
 		Expect(pod.Stop(ctx)).To(Succeed())
-		Eventually(ctx, func() map[string]string { return heldOf(t, "/"+cgroup+"/") }).WithTimeout(happensIn).Should(BeEmpty())
-		Eventually(ctx, func() int { return heldSockets(t) }).WithTimeout(happensIn).Should(BeNumerically("<=", before), "sockets; namespace %s", inode)
+		Eventually(ctx, func() map[string]string { return heldOf(t, "/"+cgroup+"/") }).WithTimeout(happensIn()).Should(BeEmpty())
+		Eventually(ctx, func() int { return heldSockets(t) }).WithTimeout(happensIn()).Should(BeNumerically("<=", before), "sockets; namespace %s", inode)
 	})
 })
 
@@ -70,7 +70,7 @@ var _ = Describe("The files of a sampler", target.Covers("stats.open"), func() {
 // running; the kubelet reads their stats every ten seconds.
 var _ = Describe("A restarted daemon", target.Covers("stats.restart"), func() {
 	for _, sig := range ends {
-		It("has the stats of what lives after "+unix.SignalName(sig), restartLimit, func(ctx SpecContext) {
+		It("has the stats of what lives after "+unix.SignalName(sig), target.Needs(target.FeatureHostCgroups), restartLimit, func(ctx SpecContext) {
 			t := target.Current()
 			cgroup, own := ownCgroup(t)
 			pod := t.Pod(ctx, own)
@@ -83,7 +83,7 @@ var _ = Describe("A restarted daemon", target.Covers("stats.restart"), func() {
 			Expect(st.GetCpu().GetTimestamp()).To(BeNumerically(">", old.GetCpu().GetTimestamp()))
 			Expect(st.GetMemory().GetUsageBytes().GetValue()).To(BeNumerically(">", 0), "memory")
 			Expect(st.GetWritableLayer().GetUsedBytes()).NotTo(BeNil(), "writable layer")
-			Eventually(ctx, func() uint64 { return c.Stats(ctx).GetCpu().GetUsageNanoCores().GetValue() }).WithTimeout(happensIn).
+			Eventually(ctx, func() uint64 { return c.Stats(ctx).GetCpu().GetUsageNanoCores().GetValue() }).WithTimeout(happensIn()).
 				Should(BeNumerically(">", time.Second/50), "rate")
 			use := pod.Stats(ctx)
 			Expect(use.GetContainers()).To(HaveLen(1))
@@ -128,7 +128,7 @@ var _ = Describe("ImageFsInfo", func() {
 	It("counts blocks", target.Covers("image.fs.blocks"), containerLimit, func(ctx SpecContext) {
 		t := target.Current()
 		now := time.Now().UnixNano()
-		Eventually(ctx, func() int64 { _, before := fsInfo(ctx, t); return before.GetTimestamp() }).WithTimeout(happensIn).
+		Eventually(ctx, func() int64 { _, before := fsInfo(ctx, t); return before.GetTimestamp() }).WithTimeout(happensIn()).
 			Should(BeNumerically(">", now), "what was removed before is counted no more")
 		_, before := fsInfo(ctx, t)
 		c := t.Pod(ctx).Run(ctx, target.Shell(writes))
@@ -138,7 +138,7 @@ var _ = Describe("ImageFsInfo", func() {
 			bytes, inodes := before.GetUsedBytes().GetValue(), before.GetInodesUsed().GetValue()
 			g.Expect(now.GetUsedBytes().GetValue()).To(And(BeNumerically(">", bytes+4*mib), BeNumerically("<", bytes+6*mib)))
 			g.Expect(now.GetInodesUsed().GetValue()).To(BeNumerically(">", inodes+20))
-		}).WithTimeout(happensIn).Should(Succeed())
+		}).WithTimeout(happensIn()).Should(Succeed())
 		image, _ := fsInfo(ctx, t)
 		var bytes, inodes uint64
 		for _, dir := range imageLayers(t) {
@@ -155,7 +155,7 @@ var _ = Describe("ImageFsInfo", func() {
 			last, _ := fsInfo(ctx, t)
 			for range rounds {
 				from := last.GetTimestamp()
-				Eventually(ctx, func() int64 { last, _ = fsInfo(ctx, t); return last.GetTimestamp() }).WithTimeout(happensIn).
+				Eventually(ctx, func() int64 { last, _ = fsInfo(ctx, t); return last.GetTimestamp() }).WithTimeout(happensIn()).
 					Should(BeNumerically(">", from), "measured again")
 			}
 			return last

@@ -52,14 +52,14 @@ func ownCgroup(t *target.T) (name string, opt target.PodOption) {
 // containers in the measured pod sandbox." (cri-api v1). cgroup_parent: "Parent
 // cgroup of the PodSandbox".
 var _ = Describe("The stats of a sandbox", func() {
-	It("are those of its cgroup and of its running containers", target.Covers("stats.pod"), containerLimit, func(ctx SpecContext) {
+	It("are those of its cgroup and of its running containers", target.Needs(target.FeatureHostCgroups), target.Covers("stats.pod"), containerLimit, func(ctx SpecContext) {
 		t := target.Current()
 		cgroup, own := ownCgroup(t)
 		pod := t.Pod(ctx, own)
 		a, b := pod.Run(ctx, target.Shell(busy)), pod.Run(ctx)
 		Expect(pod.Create(ctx)).NotTo(BeNil())
 		other := t.Running(ctx)
-		Eventually(ctx, func() uint64 { return cpuTime(t, cgroup).now() }).WithTimeout(happensIn).Should(BeNumerically(">", 50*time.Millisecond))
+		Eventually(ctx, func() uint64 { return cpuTime(t, cgroup).now() }).WithTimeout(happensIn()).Should(BeNumerically(">", 50*time.Millisecond))
 		reading := func() *runtimeapi.LinuxPodSandboxStats {
 			fresh(ctx, a)
 			return pod.Stats(ctx)
@@ -85,9 +85,9 @@ var _ = Describe("The stats of a sandbox", func() {
 		Expect(pod.Stats(ctx).GetProcess().GetProcessCount().GetValue()).To(BeEquivalentTo(len(pod.Processes())), "no container")
 		a := pod.Run(ctx, target.Shell("sleep 1000 & sleep 1000 & wait"))
 		b := pod.Run(ctx)
-		Eventually(ctx, a.Processes).WithTimeout(happensIn).Should(HaveLen(3))
+		Eventually(ctx, a.Processes).WithTimeout(happensIn()).Should(HaveLen(3))
 		want := len(a.Processes()) + len(b.Processes()) + len(pod.Processes())
-		Eventually(ctx, func() uint64 { return pod.Stats(ctx).GetProcess().GetProcessCount().GetValue() }).WithTimeout(happensIn).
+		Eventually(ctx, func() uint64 { return pod.Stats(ctx).GetProcess().GetProcessCount().GetValue() }).WithTimeout(happensIn()).
 			Should(BeEquivalentTo(want))
 		shared := t.Pod(ctx, target.SharedPID())
 		Expect(shared.Stats(ctx).GetProcess().GetProcessCount().GetValue()).To(BeEquivalentTo(len(shared.Processes())), "the sandbox's own")
@@ -146,13 +146,13 @@ func addInterfaces(pid int) {
 // "default_interface: Stats for the default network interface. interfaces: Stats
 // for all found network interfaces, excluding the default." (cri-api v1)
 var _ = Describe("The network stats of a sandbox", func() {
-	It("are the kernel's", target.Covers("stats.pod.network"), containerLimit, func(ctx SpecContext) {
+	It("are the kernel's", target.Needs(target.FeatureHostNamespaces), target.Covers("stats.pod.network"), containerLimit, func(ctx SpecContext) {
 		t := target.Current()
 		c := t.Running(ctx)
 		pid := c.Init().PID
 		before := traffic(pid, defaultInterface, rxBytes).now()
 		sendTo(c.Pod.Status(ctx).GetNetwork().GetIp())
-		Eventually(ctx, func() uint64 { return traffic(pid, defaultInterface, rxBytes).now() }).WithTimeout(happensIn).Should(BeNumerically(">", before+datagrams/2*datagram))
+		Eventually(ctx, func() uint64 { return traffic(pid, defaultInterface, rxBytes).now() }).WithTimeout(happensIn()).Should(BeNumerically(">", before+datagrams/2*datagram))
 		addInterfaces(pid)
 		network := func() *runtimeapi.NetworkUsage { return newNetwork(ctx, c.Pod) }
 		Expect(network().GetDefaultInterface().GetName()).To(Equal(defaultInterface))
@@ -182,7 +182,7 @@ func newNetwork(ctx context.Context, p *target.Pod) *runtimeapi.NetworkUsage {
 	GinkgoHelper()
 	now := time.Now().UnixNano()
 	var u *runtimeapi.NetworkUsage
-	Eventually(ctx, func() int64 { u = p.Stats(ctx).GetNetwork(); return u.GetTimestamp() }).WithTimeout(happensIn).WithPolling(5*time.Millisecond).
+	Eventually(ctx, func() int64 { u = p.Stats(ctx).GetNetwork(); return u.GetTimestamp() }).WithTimeout(happensIn()).WithPolling(5*time.Millisecond).
 		Should(BeNumerically(">=", now), "a new reading")
 	return u
 }
@@ -235,6 +235,6 @@ var _ = Describe("The writable layer of a container", target.Covers("stats.layer
 		Eventually(ctx, func() []uint64 {
 			layer := c.Stats(ctx).GetWritableLayer()
 			return []uint64{layer.GetUsedBytes().GetValue(), layer.GetInodesUsed().GetValue()}
-		}).WithTimeout(happensIn).Should(Equal([]uint64{bytes, inodes}), "used_bytes and inodes_used")
+		}).WithTimeout(happensIn()).Should(Equal([]uint64{bytes, inodes}), "used_bytes and inodes_used")
 	})
 })

@@ -98,7 +98,7 @@ func fresh(ctx context.Context, c *target.Container) *runtimeapi.ContainerStats 
 	GinkgoHelper()
 	now := time.Now().UnixNano()
 	var st *runtimeapi.ContainerStats
-	Eventually(ctx, func() int64 { st = c.Stats(ctx); return st.GetCpu().GetTimestamp() }).WithTimeout(happensIn).WithPolling(5*time.Millisecond).
+	Eventually(ctx, func() int64 { st = c.Stats(ctx); return st.GetCpu().GetTimestamp() }).WithTimeout(happensIn()).WithPolling(5*time.Millisecond).
 		Should(BeNumerically(">=", now), "a new reading")
 	return st
 }
@@ -108,7 +108,7 @@ func freshPod(ctx context.Context, p *target.Pod) *runtimeapi.LinuxPodSandboxSta
 	GinkgoHelper()
 	now := time.Now().UnixNano()
 	var st *runtimeapi.LinuxPodSandboxStats
-	Eventually(ctx, func() int64 { st = p.Stats(ctx); return st.GetCpu().GetTimestamp() }).WithTimeout(happensIn).WithPolling(5*time.Millisecond).
+	Eventually(ctx, func() int64 { st = p.Stats(ctx); return st.GetCpu().GetTimestamp() }).WithTimeout(happensIn()).WithPolling(5*time.Millisecond).
 		Should(BeNumerically(">=", now), "a new reading")
 	return st
 }
@@ -117,23 +117,23 @@ func freshPod(ctx context.Context, p *target.Pod) *runtimeapi.LinuxPodSandboxSta
 // object creation. usage_nano_cores: Total CPU usage (sum of all cores) averaged
 // over the sample window." (cri-api v1)
 var _ = Describe("The CPU usage of a container", func() {
-	It("is the kernel's", target.Covers("stats.cpu"), containerLimit, func(ctx SpecContext) {
+	It("is the kernel's", target.Needs(target.FeatureHostCgroups), target.Covers("stats.cpu"), containerLimit, func(ctx SpecContext) {
 		t := target.Current()
 		c := t.Pod(ctx).Run(ctx, target.Shell(busy))
-		Eventually(ctx, func() uint64 { return cpuTime(t, c.ID).now() }).WithTimeout(happensIn).Should(BeNumerically(">", 20*time.Millisecond))
+		Eventually(ctx, func() uint64 { return cpuTime(t, c.ID).now() }).WithTimeout(happensIn()).Should(BeNumerically(">", 20*time.Millisecond))
 		for range 3 {
 			expectBetween("usage_core_nano_seconds", cpuTime(t, c.ID), 0, func() uint64 { return fresh(ctx, c).GetCpu().GetUsageCoreNanoSeconds().GetValue() })
 		}
 	})
 
-	It("has a rate from the first answer", target.Covers("stats.cpu.rate"), containerLimit, func(ctx SpecContext) {
+	It("has a rate from the first answer", target.Needs(target.FeatureHostCgroups), target.Covers("stats.cpu.rate"), containerLimit, func(ctx SpecContext) {
 		t := target.Current()
 		pod := t.Pod(ctx)
 		for range 4 { // a daemon that reads at an interval may have read one of them by chance
 			Expect(pod.Run(ctx).Stats(ctx).GetCpu().GetUsageNanoCores()).NotTo(BeNil(), "usage_nano_cores of the first answer")
 		}
 		c := pod.Run(ctx, target.Shell(busy))
-		Eventually(ctx, func() uint64 { return cpuTime(t, c.ID).now() }).WithTimeout(happensIn).Should(BeNumerically(">", 100*time.Millisecond))
+		Eventually(ctx, func() uint64 { return cpuTime(t, c.ID).now() }).WithTimeout(happensIn()).Should(BeNumerically(">", 100*time.Millisecond))
 		cpu := fresh(ctx, c).GetCpu()
 		age := float64(cpu.GetTimestamp() - c.Status(ctx).GetCreatedAt())
 		mean := float64(cpu.GetUsageCoreNanoSeconds().GetValue()) / age * float64(time.Second)
@@ -144,8 +144,8 @@ var _ = Describe("The CPU usage of a container", func() {
 		t := target.Current()
 		t.Need(target.FeatureHostCgroups)
 		c := t.Pod(ctx).Run(ctx, target.Shell("i=0; while [ $i -lt 150000 ]; do i=$((i+1)); done; echo over; exec sleep 1000"))
-		Eventually(ctx, func() string { return logOf(c) }).WithTimeout(2 * happensIn).Should(ContainSubstring("over"))
-		Eventually(ctx, func() uint64 { return c.Stats(ctx).GetCpu().GetUsageNanoCores().GetValue() }).WithTimeout(happensIn).
+		Eventually(ctx, func() string { return logOf(c) }).WithTimeout(2 * happensIn()).Should(ContainSubstring("over"))
+		Eventually(ctx, func() uint64 { return c.Stats(ctx).GetCpu().GetUsageNanoCores().GetValue() }).WithTimeout(happensIn()).
 			Should(BeNumerically("<", time.Second/100), "the window passes by")
 		st := c.Stats(ctx)
 		mean := float64(st.GetCpu().GetUsageCoreNanoSeconds().GetValue()) / float64(st.GetCpu().GetTimestamp()-c.Status(ctx).GetCreatedAt()) * float64(time.Second)
@@ -195,7 +195,7 @@ var _ = Describe("The memory of a container", func() {
 
 	// "swap_available_bytes: Available swap for use. This is defined as the swap
 	// limit - swapUsageBytes." (cri-api v1)
-	It("may go to swap up to the limit", target.Covers("stats.swap"), containerLimit, func(ctx SpecContext) {
+	It("may go to swap up to the limit", target.Needs(target.FeatureHostCgroups), target.Covers("stats.swap"), containerLimit, func(ctx SpecContext) {
 		t := target.Current()
 		pod := t.Pod(ctx)
 		c := pod.Run(ctx, memoryLimit(64*mib, 96*mib))
@@ -234,7 +234,7 @@ func pressureTotal(t *target.T, cgroup, file, line string) count {
 // for tasks in the cgroup have waited due to congestion. Unit: nanoseconds."
 // (cri-api v1). Two threads that are kept to one CPU wait for it.
 var _ = Describe("The pressure of a container", target.Covers("stats.pressure"), func() {
-	It("is the kernel's", containerLimit, func(ctx SpecContext) {
+	It("is the kernel's", target.Needs(target.FeatureHostCgroups), containerLimit, func(ctx SpecContext) {
 		t := target.Current()
 		c := t.Pod(ctx).Run(ctx, target.Shell(busy+" & "+busy+" & "+busy), target.WithContainer(func(c *runtimeapi.ContainerConfig) {
 			c.Linux.Resources = &runtimeapi.LinuxContainerResources{CpusetCpus: "0"}
@@ -244,8 +244,8 @@ var _ = Describe("The pressure of a container", target.Covers("stats.pressure"),
 			Expect(c.Stats(ctx).GetCpu().GetPsi()).To(BeNil(), "the kernel has none")
 			return
 		}
-		Eventually(ctx, func() uint64 { return some.now() }).WithTimeout(happensIn).Should(BeNumerically(">", 20*time.Millisecond))
-		Eventually(ctx, func() float64 { return c.Stats(ctx).GetCpu().GetPsi().GetSome().GetAvg10() }).WithTimeout(2*happensIn).
+		Eventually(ctx, func() uint64 { return some.now() }).WithTimeout(happensIn()).Should(BeNumerically(">", 20*time.Millisecond))
+		Eventually(ctx, func() float64 { return c.Stats(ctx).GetCpu().GetPsi().GetSome().GetAvg10() }).WithTimeout(2*happensIn()).
 			Should(And(BeNumerically(">", 0), BeNumerically("<=", 100)), "avg10, in percent")
 		for file, psi := range map[string]func() *runtimeapi.PsiStats{
 			"cpu.pressure":    func() *runtimeapi.PsiStats { return fresh(ctx, c).GetCpu().GetPsi() },

@@ -142,7 +142,7 @@ var _ = Describe("A command with streams", func() {
 
 	// The command ends while its last bytes wait in the pipe for a client that
 	// reads nothing for longer than a pipe is kept open for.
-	It("gives a slow client all of its output", target.Covers("stream.exec.output"), streamLimit, func(ctx SpecContext) {
+	It("gives a slow client all of its output", target.Needs(target.FeatureHostProcesses), target.Covers("stream.exec.output"), streamLimit, func(ctx SpecContext) {
 		c := target.Current().Running(ctx)
 		c.T.Need(target.FeatureHostProcesses)
 		stuck := newStuckWriter()
@@ -183,7 +183,7 @@ var _ = Describe("A command with streams", func() {
 			leave()
 			_ = ended(ctx, a)
 			Eventually(ctx, func() bool { return running(c, "40073") || running(c, "40074") }).
-				WithTimeout(happensIn).Should(BeFalse(), "processes of the command, over %s", via)
+				WithTimeout(happensIn()).Should(BeFalse(), "processes of the command, over %s", via)
 		}
 		Expect(c.State(ctx)).To(Equal(runtimeapi.ContainerState_CONTAINER_RUNNING))
 	})
@@ -289,9 +289,9 @@ var _ = Describe("ExecSync's bounds", func() {
 		var out target.Output
 		execStream(ctx, c, target.SPDY, target.Client{Stdin: r, Stdout: &out, Terminal: newTerminal(80, 25)}, "/bin/sh", "-c", "trap '' HUP; echo ready; while :; do sleep 40089; done")
 		awaitOutput(ctx, &out, "ready")
-		Eventually(ctx, func() bool { return running(c, "40087") && running(c, "40088") && running(c, "40089") }).WithTimeout(happensIn).Should(BeTrue())
+		Eventually(ctx, func() bool { return running(c, "40087") && running(c, "40088") && running(c, "40089") }).WithTimeout(happensIn()).Should(BeTrue())
 		crash(ctx, t)
-		Eventually(ctx, func() bool { return running(c, "4008") }).WithTimeout(happensIn).Should(BeFalse(), "processes of the commands: %v", c.Processes())
+		Eventually(ctx, func() bool { return running(c, "4008") }).WithTimeout(happensIn()).Should(BeFalse(), "processes of the commands: %v", c.Processes())
 		Expect(c.State(ctx)).To(Equal(runtimeapi.ContainerState_CONTAINER_RUNNING))
 		Expect(c.Output(ctx, "echo", "alive")).To(Equal("alive"))
 	})

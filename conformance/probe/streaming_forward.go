@@ -77,7 +77,7 @@ var _ = Describe("PortForward", func() {
 			_, err = c.Write([]byte("and I have more"))
 			Expect(err).NotTo(HaveOccurred())
 			Expect(c.Close()).To(Succeed())
-			Eventually(ctx, got).WithTimeout(happensIn).Should(Receive(Equal("and I have more")), "the client's direction goes on")
+			Eventually(ctx, got).WithTimeout(happensIn()).Should(Receive(Equal("and I have more")), "the client's direction goes on")
 		})
 	}
 

@@ -72,7 +72,7 @@ func ended(ctx context.Context, a *aside[struct{}]) error {
 
 func awaitOutput(ctx context.Context, o *target.Output, text string) {
 	GinkgoHelper()
-	Eventually(ctx, o.String).WithTimeout(happensIn).WithPolling(5*time.Millisecond).Should(ContainSubstring(text), "output of the stream")
+	Eventually(ctx, o.String).WithTimeout(happensIn()).WithPolling(5*time.Millisecond).Should(ContainSubstring(text), "output of the stream")
 }
 
 // interactive makes containers with stdin, which is closed after one client if

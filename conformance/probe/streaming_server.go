@@ -98,7 +98,7 @@ var _ = Describe("The server of streams", func() {
 			a := execStream(ctx, c, via, target.Client{Stdout: &out}, "/bin/sh", "-c", "for i in 1 2 3 4; do echo $i; sleep 0.5; done; sleep 40095")
 			awaitOutput(ctx, &out, "4\n")
 			_ = ended(ctx, a)
-			Eventually(ctx, func() bool { return running(c, "40095") }).WithTimeout(happensIn).Should(BeFalse(), "the command, over %s", via)
+			Eventually(ctx, func() bool { return running(c, "40095") }).WithTimeout(happensIn()).Should(BeFalse(), "the command, over %s", via)
 		}
 	})
 
@@ -109,7 +109,7 @@ var _ = Describe("The server of streams", func() {
 		call := beginCall(func() error {
 			return answerOf(t.Runtime.ExecSync(ctx, &runtimeapi.ExecSyncRequest{ContainerId: c.ID, Cmd: []string{"sleep", "1.5"}, Timeout: 10}))
 		})
-		Eventually(ctx, func() bool { return running(c, "1.5") }).WithTimeout(happensIn).Should(BeTrue())
+		Eventually(ctx, func() bool { return running(c, "1.5") }).WithTimeout(happensIn()).Should(BeTrue())
 		var out target.Output
 		a := execStream(ctx, c, target.SPDY, target.Client{Stdout: &out}, "/bin/sh", "-c", "trap '' HUP TERM; echo ready; sleep 40096")
 		awaitOutput(ctx, &out, "ready")

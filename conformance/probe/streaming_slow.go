@@ -63,7 +63,7 @@ func awaitBlocked(ctx context.Context, c *target.Container, program string) (wri
 			return errors.New("still writes")
 		}
 		return nil
-	}).WithTimeout(2*happensIn).WithPolling(25*time.Millisecond).Should(Succeed(), program)
+	}).WithTimeout(2*happensIn()).WithPolling(25*time.Millisecond).Should(Succeed(), program)
 	return writer, written
 }
 

@@ -129,7 +129,7 @@ var _ = Describe("An image volume", func() {
 		c := p.Run(ctx, mounts(imageMount(id, "data")))
 		Expect(mounted()).To(Equal(before+2), "the container's root filesystem and the volume")
 		Expect(c.Stop(ctx, 0)).To(Succeed())
-		Eventually(ctx, mounted).WithTimeout(happensIn).Should(Equal(before))
+		Eventually(ctx, mounted).WithTimeout(happensIn()).Should(Equal(before))
 		Expect(c.Status(ctx).GetMounts()).To(HaveLen(1))
 	})
 })

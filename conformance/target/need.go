@@ -16,6 +16,7 @@ const (
 	ruleLabel        = "rule:"
 	derivedLabel     = "kind:derived"
 	actsLabel        = "acts"
+	needLabel        = "need:"
 	unsupportedStart = "unsupported: "
 )
 
@@ -45,6 +46,27 @@ func RulesOf(labels []string) []string {
 
 // IsDerived reports whether the labels have the one of [Derived].
 func IsDerived(labels []string) bool { return slices.Contains(labels, derivedLabel) }
+
+// Needs labels a probe, or a container of probes, that is unsupported unless the
+// profile declares all features: nothing of it is begun. [T.Need] is for what
+// turns out later.
+func Needs(features ...Feature) ginkgo.Labels {
+	labels := make(ginkgo.Labels, 0, len(features))
+	for _, f := range features {
+		labels = append(labels, needLabel+string(f))
+	}
+	return labels
+}
+
+// NeedsOf returns the features among a probe's labels.
+func NeedsOf(labels []string) (features []Feature) {
+	for _, l := range labels {
+		if f, ok := strings.CutPrefix(l, needLabel); ok {
+			features = append(features, Feature(f))
+		}
+	}
+	return features
+}
 
 // Acts labels generated cases in which runtime and network have something to do.
 func Acts() ginkgo.Labels { return ginkgo.Labels{actsLabel} }

@@ -25,6 +25,7 @@ type Profile struct {
 	Endpoint   string            `toml:"endpoint"`    // unix socket of a daemon that runs already
 	Handlers   []string          `toml:"handlers"`    // runtime handlers by name, the default first
 	RPCTimeout Duration          `toml:"rpc_timeout"` // deadline of a call that has none; default 30s
+	Patience   int               `toml:"patience"`    // how many times longer than with processes of the host the suite waits; default 1
 	Variables  map[string]string `toml:"variables"`   // defaults, which Reconfigure and flags override
 	Daemon     *Daemon           `toml:"daemon"`      // a daemon that the suite starts
 	Witness    *WitnessSettings  `toml:"witness"`
@@ -119,6 +120,10 @@ func (d *Duration) UnmarshalText(text []byte) error {
 	*d = Duration(v)
 	return nil
 }
+
+// Within is how long the suite waits for what takes no longer than d with
+// processes of the host.
+func (p Profile) Within(d time.Duration) time.Duration { return time.Duration(max(p.Patience, 1)) * d }
 
 func (d Duration) or(v time.Duration) time.Duration {
 	if d == 0 {
@@ -219,6 +224,9 @@ func (p Profile) check() error {
 		errs = append(errs, errors.New("both endpoint and daemon are given"))
 	case p.Daemon != nil && len(p.Daemon.Command) == 0:
 		errs = append(errs, errors.New("daemon.command is empty"))
+	}
+	if p.Patience < 0 {
+		errs = append(errs, fmt.Errorf("patience: %d is negative", p.Patience))
 	}
 	if p.Elsewhere != nil && (p.Elsewhere.Profile == "" || p.Elsewhere.Reason == "") {
 		errs = append(errs, errors.New("elsewhere takes profile and reason"))

@@ -31,6 +31,7 @@ func TestParseProfile(t *testing.T) {
 		"storage unseen":       {head + "features = ['storage-records']\n", "takes observe.storage"},
 		"one handler":          {head + "features = ['handlers']\nhandlers = ['a']\n", "takes two handlers"},
 		"bad duration":         {head + "rpc_timeout = '3 apples'\n", "line 3"},
+		"negative patience":    {head + "patience = -2\n", "patience: -2 is negative"},
 		"negative duration":    {head + "rpc_timeout = '-3s'\n", "not positive"},
 		"deviation unexcused":  {head + "[deviations]\n'a.b' = ' '\n", `"a.b" has no reason`},
 		"left to nobody":       {head + "[elsewhere]\nreason = 'y'\n", "elsewhere takes profile and reason"},

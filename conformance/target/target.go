@@ -204,6 +204,13 @@ func (t *T) Profile() Profile { return t.cfg.Profile }
 // without one calls [T.Need] instead.
 func (t *T) Has(f Feature) bool { return t.cfg.Profile.Has(f) }
 
+// happensIn is how long it may take until what happens by itself has happened,
+// with processes of the host.
+const happensIn = 5 * time.Second
+
+// HappensIn is how long a probe waits for what happens by itself.
+func (t *T) HappensIn() time.Duration { return t.cfg.Profile.Within(happensIn) }
+
 // Handlers returns the names of the configured runtime handlers, the default
 // first.
 func (t *T) Handlers() []string { return slices.Clone(t.cfg.Profile.Handlers) }
