@@ -68,6 +68,7 @@ VM_ASSETS := bin/.cache/vm
 
 vm: provision build
 	$(STEP) "virtual machine" bin/vmruntime --assets $(VM_ASSETS) assets --agent bin/vmagent
+	@du -h $(VM_ASSETS)
 
 # Machines started one after another, one in four without the template; with
 # BOUNDS=1 their medians have to keep to the bounds of a quiet machine.
@@ -75,7 +76,7 @@ BOOTS ?= 200
 vm-soak: vm
 	$(STEP) "$(BOOTS) boots" go test ./fixtures/vmruntime/vm -count 1 -v -timeout 60m -run 'TestBoots|TestFourAtOnce' -boots $(BOOTS) $(if $(BOUNDS),-bounds)
 
-# Parts of the suite that run side by side. WHOLE=1 also runs what a profile
+# Processes that share the suite, each with a daemon of its own. WHOLE=1 also runs what a profile
 # leaves to another one.
 JOBS ?= 2
 

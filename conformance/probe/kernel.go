@@ -156,8 +156,7 @@ var _ = Describe("The network of a pod on a VM runtime", func() {
 		Expect(shown).To(ContainSubstring("link/ether " + link.Attrs().HardwareAddr.String()))
 		Expect(shown).To(ContainSubstring(fmt.Sprintf(" mtu %d ", link.Attrs().MTU)))
 		Expect(link.Attrs().MTU).NotTo(Equal(1500), "the default of any kernel tells nothing")
-		Expect(slices.Concat(gatewayRoutes(c.Output(ctx, "ip", "route"), "0.0.0.0/0"), gatewayRoutes(c.Output(ctx, "ip", "-6", "route"), "::/0"))).
-			To(ConsistOf(attached.PrevRoutes), "routes")
+		Expect(gatewayRoutes(c.Output(ctx, "ip", "route")+"\n"+c.Output(ctx, "ip", "-6", "route"))).To(ConsistOf(attached.PrevRoutes), "routes")
 	})
 
 	It("is given up although interfaces are left in the namespace and addresses taken off it", target.Covers("kernel.cni-del"), kernelLimit, func(ctx SpecContext) {
@@ -200,13 +199,22 @@ func global(shown string) (all []string) {
 	return all
 }
 
-// gatewayRoutes are the routes through a gateway that ip(8) shows, as in
-// "198.51.100.0/24 via 10.0.0.1".
-func gatewayRoutes(shown, all string) (routes []string) {
-	for _, m := range regexp.MustCompile(`(?m)^(\S+ via \S+)`).FindAllString(shown, -1) {
-		routes = append(routes, strings.Replace(m, "default", all, 1))
+// gatewayRoutes are the routes through a gateway that ip(8) shows, each once, as
+// in "198.51.100.0/24 via 10.0.0.1".
+func gatewayRoutes(shown string) (routes []string) {
+	for _, m := range regexp.MustCompile(`(?m)^(\S+) via (\S+)`).FindAllStringSubmatch(shown, -1) {
+		destination, gateway := m[1], m[2]
+		switch {
+		case destination != "default":
+		case strings.Contains(gateway, ":"):
+			destination = "::/0"
+		default:
+			destination = "0.0.0.0/0"
+		}
+		routes = append(routes, destination+" via "+gateway)
 	}
-	return routes
+	slices.Sort(routes)
+	return slices.Compact(routes)
 }
 
 // inNetns does something inside a network namespace.
