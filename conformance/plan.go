@@ -176,21 +176,20 @@ func filter(cfg Config, chosen []string) (string, error) {
 
 func checkProfile(p target.Profile, known map[string]bool) error {
 	var errs []error
+	patterns := map[string][]string{"must_run": p.MustRun}
 	if p.Elsewhere != nil {
-		for _, pattern := range p.Elsewhere.Rules {
+		patterns["elsewhere"] = p.Elsewhere.Rules
+	}
+	for _, list := range slices.Sorted(maps.Keys(patterns)) {
+		for _, pattern := range patterns[list] {
 			if _, err := choose([]string{pattern}, known); err != nil {
-				errs = append(errs, fmt.Errorf("profile %q: elsewhere: %w", p.Name, err))
+				errs = append(errs, fmt.Errorf("profile %q: %s: %w", p.Name, list, err))
 			}
 		}
 	}
 	for _, rule := range slices.Sorted(maps.Keys(p.Deviations)) {
 		if !known[rule] {
 			errs = append(errs, fmt.Errorf("profile %q: deviations: unknown rule %q", p.Name, rule))
-		}
-	}
-	for _, rule := range p.MustRun {
-		if !known[rule] {
-			errs = append(errs, fmt.Errorf("profile %q: must_run: unknown rule %q", p.Name, rule))
 		}
 	}
 	return errors.Join(errs...)

@@ -51,6 +51,14 @@ func TestListShowsRulesAndProbes(t *testing.T) {
 	assert.Contains(t, out.String(), "service.version  MUST   probe  Version names the runtime")
 }
 
+func TestClaimIsTheFirstOnes(t *testing.T) {
+	dir := t.TempDir()
+	assert.True(t, claim(dir, "a / b"))
+	assert.False(t, claim(dir, "a / b"))
+	assert.True(t, claim(dir, "a / c"))
+	assert.False(t, claim(filepath.Join(dir, "nowhere"), "d"), "a run that is over")
+}
+
 func TestEnvServesUntilTold(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "env.json")
 	ended := make(chan int, 1)

@@ -17,7 +17,7 @@ type Run struct {
 	Rules      []Info            // the rules in question; others are not reported
 	Probes     []Probe           // the probes that were selected
 	Deviations map[string]string // rule -> reason
-	MustRun    []string          // rules that may not end unsupported or unobserved
+	MustRun    []string          // rules that may not end unsupported or unobserved; "a.*" is all that begin so
 	Problems   []Problem
 	Shared     bool // with other processes: what is missing here is there
 }
@@ -81,7 +81,8 @@ func declare(rule Rule, run Run) (Status, string) {
 		return Deviation, reason
 	case declared && rule.Status == Pass:
 		return Fail, "declared as a deviation (" + reason + "), but it passes: remove the declaration"
-	case !slices.Contains(run.MustRun, rule.ID):
+	case !slices.ContainsFunc(run.MustRun, func(pattern string) bool { return Match(pattern, rule.ID) }):
+	case rule.Status == Unobserved && rule.Unobservable != "":
 	case rule.Status == Unsupported || rule.Status == Unobserved:
 		message := "must run in this profile, but is " + string(rule.Status)
 		if rule.Message != "" {

@@ -101,6 +101,7 @@ func TestBuildOneRule(t *testing.T) {
 		probes     []Status
 		deviations map[string]string
 		mustRun    []string
+		nobodyCan  string // observe it, for this reason
 		want       Status
 		message    string
 		ran        string
@@ -118,12 +119,14 @@ func TestBuildOneRule(t *testing.T) {
 		"must run and does":         {probes: []Status{Pass}, mustRun: must, want: Pass},
 		"must run and is skipped":   {probes: []Status{Unsupported}, mustRun: must, want: Fail, message: "must run in this profile, but is unsupported: m-unsupported"},
 		"must run, nobody looks":    {mustRun: must, want: Fail, message: "must run in this profile, but is unobserved"},
+		"must run, nobody can look": {mustRun: must, nobodyCan: "as it is", want: Unobserved, message: "as it is"},
+		"must run, with others":     {mustRun: []string{"a", "r*"}, want: Fail, message: "must run in this profile"},
 		"must run and deviates":     {probes: []Status{Fail}, mustRun: must, deviations: deviation, want: Deviation},
 		"must run and cannot tell":  {probes: []Status{Error}, mustRun: must, want: Error},
 		"must run, partly observed": {probes: []Status{Pass, Unsupported}, mustRun: must, want: Fail, message: "must run in this profile, but in part is unsupported: m-unsupported"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			run := Run{Rules: []Info{{ID: "r"}}, Deviations: c.deviations, MustRun: c.mustRun}
+			run := Run{Rules: []Info{{ID: "r", Unobservable: c.nobodyCan}}, Deviations: c.deviations, MustRun: c.mustRun}
 			for _, s := range c.probes {
 				run.Probes = append(run.Probes, Probe{Name: "p-" + string(s), Rules: []string{"r"}, Status: s, Message: "m-" + string(s)})
 			}

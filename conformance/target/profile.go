@@ -32,7 +32,7 @@ type Profile struct {
 	Observe    Observe           `toml:"observe"`
 	Elsewhere  *Elsewhere        `toml:"elsewhere"`  // what is left to another profile; nil is nothing
 	Deviations map[string]string `toml:"deviations"` // rule -> why it is known to fail
-	MustRun    []string          `toml:"must_run"`   // rules that may not end unsupported or unobserved
+	MustRun    []string          `toml:"must_run"`   // rules that may not end unsupported or unobserved, not in part either; "kernel.*" is all that begin so
 }
 
 // Elsewhere is what a profile leaves to another one of the same daemon, because

@@ -106,9 +106,10 @@ var faultsDevices = []fault{
 		return`},
 	{rule: "security.privileged.device-access", op: "in others, too", file: "impl/oci/devices.go",
 		old: `	rules := []specs.LinuxDeviceCgroup{{Allow: false, Access: fullAccess}}`, with: `	rules := []specs.LinuxDeviceCgroup{{Allow: true, Access: fullAccess}}`},
-	{rule: "security.privileged.device-access", op: "no standard ones", file: "impl/oci/devices.go",
-		old: `	{"c", 1, 7, fullAccess},           // /dev/full
-`, with: `	{"c", 1, 7, "m"},
+	// A standard one left out is nothing that runc would not add by itself.
+	{rule: "security.privileged.device-access", op: "more standard ones", file: "impl/oci/devices.go",
+		old: `	{"c", 5, 2, fullAccess},           // /dev/ptmx
+`, with: `	{"c", 5, 2, fullAccess}, {"c", 1, 11, fullAccess}, {"c", 10, anyNumber, fullAccess},
 `},
 	{rule: "security.privileged.without-devices", op: "not looked at", file: "impl/server/security.go",
 		old: `		in.PlainDevices = true
