@@ -3,10 +3,7 @@ package derived
 import (
 	"context"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 
 	"ocid/conformance/target"
 	"ocid/fixtures/witness"
@@ -196,7 +193,7 @@ func (s *subject) stallCreate(ctx context.Context, e spec.Event) {
 	s.stallIn(ctx, "create", e == spec.ContainerExited, &operation{event: spec.CreateContainer, to: leadsTo(book().Container, spec.CreateContainer, spec.Creating)},
 		func(ctx context.Context) (string, error) { return create(ctx, s.t, s.create) })
 	if e == spec.ContainerExited {
-		awaitCreated(ctx, s.t, s.id)
+		awaitDone(ctx, s.t, "create")
 	}
 }
 
@@ -226,21 +223,6 @@ func (s *subject) stallIn(ctx context.Context, op string, after bool, o *operati
 	o.release = stall(s.t, witness.Fault{Program: witness.OCI, Op: op, Action: action})
 	o.aside = begin(ctx, call)
 	s.id, s.busy = stalled(ctx, s.t, witness.OCI, op).Container, o
-}
-
-// awaitCreated waits until the runtime has written down the process that it has
-// created, which is the last thing that a create does.
-func awaitCreated(ctx context.Context, t *target.T, id string) {
-	GinkgoHelper()
-	Eventually(ctx, func() bool {
-		return slices.ContainsFunc(t.Files(id), func(file string) bool {
-			if !strings.HasPrefix(filepath.Base(file), "pid") {
-				return false
-			}
-			data, err := os.ReadFile(file)
-			return err == nil && len(data) > 0
-		})
-	}).WithTimeout(target.Current().HappensIn()).WithPolling(looksEach).Should(BeTrue(), "PID file of %s", id)
 }
 
 // awaitDone waits until the runtime has done an operation that stalls after it.
