@@ -56,16 +56,16 @@ func rules(b *strings.Builder, reports []Report) {
 	}
 }
 
-// outcome is the status of a rule, with what it lacks if that is declared, and
-// how much of it was seen if not all was.
+// outcome is the status of a rule, with what it lacks if that is declared, why
+// nobody can see it, and how much of it was seen if not all was.
 func outcome(r Report, id string) string {
 	rule, ok := r.Rule(id)
 	if !ok {
 		return "-"
 	}
 	switch {
-	case rule.Status == Unsupported:
-		return "unsupported: " + firstLine(rule.Message)
+	case rule.Status == Unsupported, rule.Status == Unobserved && rule.Message != "":
+		return string(rule.Status) + ": " + firstLine(rule.Message)
 	case rule.LeftOut > 0:
 		return string(rule.Status) + ", " + rule.Ran() + " probes"
 	}
