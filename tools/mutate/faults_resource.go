@@ -119,7 +119,7 @@ var faultsResource = []fault{
 	{rule: "container.log.reopen", op: "makes a file that nobody writes to", file: "impl/runtime/reopen.go",
 		old: `			return writeControl(filepath.Join(r.loadRecord(id).Bundle, ctlFile), reopenLine)`, with: `			return os.Rename(path+logSuffix, path)`},
 	{rule: "container.log.whole-lines", op: "whenever", file: "impl/runtime/hold.go",
-		old: `		if idle(monitor, log, time.Since(begin) < emptyTime) || time.Since(changed) > lineGrace || ctx.Err() != nil {`, with: `		if !idle(monitor, log, time.Since(begin) < emptyTime) || true {`},
+		old: `		if idle(monitor, log, time.Since(begin) < emptyTime) || time.Since(changed) > lineGrace || ctx.Err() != nil {`, with: `		if !idle(monitor, log, time.Since(begin) < emptyTime) || time.Since(changed) < time.Hour {`},
 	{rule: "container.log.unmoved", op: "is emptied", file: "impl/runtime/reopen.go",
 		old: `	if err != nil || isFile(old, path) {`, with: `	if err != nil {`},
 	{rule: "container.log.directory", op: "is not made", file: "impl/runtime/reopen.go",

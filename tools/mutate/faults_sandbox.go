@@ -31,7 +31,7 @@ var faultsSandbox = []fault{
 		old: `	if err := s.Network.Del(ctx, *sb.Attachment, s.podNetwork(id, sb)); err != nil {
 		return err
 	}`, with: `	if err := s.Network.Del(ctx, *sb.Attachment, s.podNetwork(id, sb)); err != nil {
-		_ = s.closeNetNS(ctx, id)
+		_ = s.closeNetNS(ctx, id, sb)
 		return err
 	}`},
 
